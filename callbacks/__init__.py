@@ -1,0 +1,1 @@
+"""Lightning callbacks of a training run, one concern a file; conf/callbacks/ chooses and configures them."""

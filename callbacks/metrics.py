@@ -1,0 +1,125 @@
+"""Every step's numbers in TensorBoard, under the names of the metrics table in the README."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import Any
+
+import lightning as L
+import numpy as np
+
+from callbacks.recalibration import Recalibration
+from zerocoder.execution import Verdict
+from zerocoder.module import StepResult, ZeroCoderModule
+from zerocoder.problems import Role
+from zerocoder.selection.b4 import B4
+from zerocoder.selection.dyb4 import DyB4
+
+STAGES = ("rollout", "execution", "mutation", "calibration", "training", "probe")
+
+
+class Metrics(L.Callback):
+    """Logs scalars of a step's result. `latest` holds them for the progress bar and the run's summary."""
+
+    def __init__(self) -> None:
+        self.latest: dict[str, float] = {}
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        assert isinstance(pl_module, ZeroCoderModule)
+        assert pl_module.result is not None
+        result = pl_module.result
+        scalars = {
+            **reward_scalars(result),
+            **matrix_scalars(result),
+            **selector_scalars(pl_module, trainer),
+            **update_scalars(result),
+            **rollout_scalars(result),
+            **{f"time/{stage}": result.seconds.get(stage, 0.0) for stage in STAGES},
+            "time/step": sum(result.seconds.values()),
+        }
+        self.latest = scalars
+        if trainer.logger is not None:
+            trainer.logger.log_metrics(scalars, step=result.step)
+
+
+def reward_scalars(result: StepResult) -> dict[str, float]:
+    """Mean rewards of the role whose turn it was; masked samples left out."""
+
+    def mean(term: str) -> float:
+        values = np.concatenate([getattr(r, term)[r.mask] for r in result.rewards])
+        return float(values.mean()) if len(values) else math.nan
+
+    masked = sum(int((~r.mask).sum()) for r in result.rewards)
+    flat = sum(not a.any() for a in result.advantages) / len(result.advantages)
+    common = {"reward/flat_groups": flat, "reward/masked": float(masked)}
+    if result.role is Role.CODER:
+        return {"reward/coder": mean("total"), **common}
+    # A problem without mutants uses lambda = 0; the schedule's value is the largest one used.
+    return {
+        "reward/tester": mean("total"),
+        "reward/tester_valid": mean("valid"),
+        "reward/tester_mutation": mean("mutation"),
+        **common,
+    }
+
+
+def matrix_scalars(result: StepResult) -> dict[str, float]:
+    matrices = [i.matrix for i in result.interactions]
+    counts: Counter[str] = Counter()
+    for matrix in matrices:
+        counts.update(matrix.counts())
+    cells = max(sum(counts.values()), 1)
+    return {
+        "matrix/density": float(np.mean([m.density for m in matrices])),
+        "matrix/rank": float(np.mean([m.rank for m in matrices])),
+        "matrix/degenerate": float(np.mean([m.degenerate for m in matrices])),
+        **{f"verdict/{v.name.lower()}": counts[v.name.lower()] / cells for v in Verdict},
+    }
+
+
+def selector_scalars(module: ZeroCoderModule, trainer: L.Trainer) -> dict[str, float]:
+    result = module.result
+    assert result is not None
+    scalars = {
+        "reward/lambda": module.mutation_weight,
+        "selector/consensus_size": float(np.mean([c.solutions.sum() for c in result.consensus])),
+        "selector/consensus_tests": float(np.mean([c.tests.sum() for c in result.consensus])),
+        "selector/empty": float(np.mean([c.empty for c in result.consensus])),
+    }
+    if isinstance(module.selector, B4 | DyB4):
+        scalars["selector/log10_beta0"] = math.log10(module.selector.beta0)
+        scalars["selector/log10_alpha_xy"] = math.log10(module.selector.alpha_xy)
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, Recalibration) and callback.last is not None:
+            scalars["selector/calibration_accuracy"] = callback.last.accuracy
+    return scalars
+
+
+def update_scalars(result: StepResult) -> dict[str, float]:
+    update = result.update
+    return {
+        "policy/loss": update.loss,
+        "policy/kl": update.kl,
+        "policy/entropy": update.entropy,
+        "policy/clip_fraction": update.clip_fraction,
+        "policy/grad_norm": update.grad_norm,
+        "rollout/engine_logprob_gap": update.logprob_gap_mean,
+        "rollout/engine_logprob_gap_max": update.logprob_gap_max,
+    }
+
+
+def rollout_scalars(result: StepResult) -> dict[str, float]:
+    """Of both roles' answers, whoever's turn it was."""
+    scalars = {}
+    for role in Role:
+        rollouts = [r for i in result.interactions for r in i.group.of(role)]
+        scalars[f"rollout/length_{role.value}"] = float(np.mean([len(r.completion.token_ids) for r in rollouts]))
+        scalars[f"rollout/format_errors_{role.value}"] = float(np.mean([not r.parsed for r in rollouts]))
+    both = [r for i in result.interactions for role in Role for r in i.group.of(role)]
+    scalars["rollout/length"] = float(np.mean([len(r.completion.token_ids) for r in both]))
+    scalars["rollout/truncated"] = float(np.mean([r.completion.truncated for r in both]))
+    scalars["rollout/format_errors"] = float(np.mean([not r.parsed for r in both]))
+    return scalars

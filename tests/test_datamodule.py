@@ -1,0 +1,149 @@
+"""Splits, calibration set and the stream of batches."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scripted import DOUBLE, DOUBLE_SOLUTIONS, DOUBLE_TESTS, fenced, scripted_sampler
+from tiny import tiny_policy
+
+from zerocoder.config import AlgorithmConfig, Config, DataConfig, ModelConfig, TrainerConfig
+from zerocoder.datamodule import ProblemDataModule
+from zerocoder.execution import Executor, ProcessExecutor
+from zerocoder.problems import Problem, ZeroCoderError
+from zerocoder.rollout.sampler import Sampler
+
+NAMES = [f"p{i:02}" for i in range(20)]
+FLAT = {"p00", "p01", "p02", "p03"}  # problems whose matrices have rank 1
+
+
+@dataclass(frozen=True)
+class Source:
+    unlabelled: frozenset[str] = frozenset()
+
+    def train(self) -> list[Problem]:
+        made = [replace(DOUBLE, id=n, statement=f"Double {n}.") for n in NAMES]
+        return [p.unlabelled() if p.id in self.unlabelled else p for p in made]
+
+    def heldout(self) -> list[Problem]:
+        return [replace(DOUBLE, id=f"h{i}") for i in range(6)]
+
+
+@pytest.fixture(scope="module")
+def executor() -> Iterator[Executor]:
+    with ProcessExecutor(workers=1) as running:
+        yield running
+
+
+def sampler() -> Sampler:
+    agreed = [fenced("assert double(3) == 6")]
+    statements = {n: f"Double {n}." for n in NAMES}
+    return scripted_sampler(
+        {s: DOUBLE_SOLUTIONS for s in statements.values()},
+        {s: agreed if n in FLAT else DOUBLE_TESTS for n, s in statements.items()},
+    )
+
+
+def prepared(
+    executor: Executor,
+    tmp_path: Path,
+    source: Any = Source(),
+    algorithm: AlgorithmConfig = AlgorithmConfig(),
+    **data: Any,
+) -> ProblemDataModule:
+    settings = {"batch_size": 4, "calibration": 3, "cache": str(tmp_path), **data}
+    config = Config(algorithm=algorithm, data=DataConfig(source=source, **settings), trainer=TrainerConfig(seed=5))
+    module = ProblemDataModule(config)
+    module.load()
+    module.prepare(tiny_policy(), sampler(), executor)
+    return module
+
+
+def test_splits_are_disjoint_and_only_calibration_has_labels(executor: Executor, tmp_path: Path) -> None:
+    data = prepared(executor, tmp_path)
+    chosen = {p.id for p in data.calibration}
+    assert len(chosen) == 3 and not chosen & FLAT
+    assert all(p.label is not None for p in data.calibration)
+    assert {p.id for p in data.training} == set(NAMES) - FLAT
+    assert {p.id for p in data.training if p.label is not None} == chosen
+    assert data.filter_report is not None and data.filter_report.ranks == {1: 4, 2: 16}
+
+
+def test_labelled_rewards_off_takes_the_calibration_problems_out(executor: Executor, tmp_path: Path) -> None:
+    data = prepared(executor, tmp_path, algorithm=AlgorithmConfig(labelled_rewards=False))
+    assert all(p.label is None for p in data.training)
+    assert {p.id for p in data.training} == set(NAMES) - FLAT - {p.id for p in data.calibration}
+
+
+def test_tau_zero_keeps_all_and_measures_nothing(executor: Executor, tmp_path: Path) -> None:
+    data = prepared(executor, tmp_path, tau=0)
+    assert len(data.training) == 20 and data.filter_report is None and not list(tmp_path.iterdir())
+
+
+def test_batches_visit_every_problem_once_a_pass(executor: Executor, tmp_path: Path) -> None:
+    data = prepared(executor, tmp_path)  # 16 problems, 4 a batch
+    seen = [p.id for step in range(4) for p in data.batch(step)]
+    assert Counter(seen) == Counter({p.id for p in data.training})
+    second = [p.id for step in range(4, 8) for p in data.batch(step)]
+    assert sorted(second) == sorted(seen) and second != seen
+
+
+def test_the_stream_continues_where_the_state_says(executor: Executor, tmp_path: Path) -> None:
+    data = prepared(executor, tmp_path)
+    whole = [[p.id for p in b] for b in islice(data.train_dataloader(), 7)]
+    other = prepared(executor, tmp_path)
+    other.load_state_dict({"next_step": 3})
+    assert [[p.id for p in b] for b in islice(other.train_dataloader(), 4)] == whole[3:]
+
+
+def test_limits_take_seeded_samples(executor: Executor, tmp_path: Path) -> None:
+    data = prepared(executor, tmp_path, limit=12, heldout_limit=2, tau=0)
+    again = prepared(executor, tmp_path, limit=12, heldout_limit=2, tau=0)
+    ids = [p.id for p in data.candidates]
+    assert len(ids) == 12 and ids == sorted(ids) != NAMES[:12]
+    assert ids == [p.id for p in again.candidates] and len(data.heldout) == 2
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (
+            {"batch_size": 17},
+            r"data.batch_size=17 is larger than the 16 problems left .* lower data.batch_size or data",
+        ),
+        (
+            {"calibration": 17},
+            r"data.calibration=17 labelled problems are wanted, but only 16 .* lower data.calibration",
+        ),
+        ({"tau": 5}, r"keeps none of 20 problems: the highest rank is 2, data.tau is 5"),
+    ],
+)
+def test_mistakes_say_what_to_change(executor: Executor, tmp_path: Path, data: dict[str, int], message: str) -> None:
+    with pytest.raises(ZeroCoderError, match=message):
+        prepared(executor, tmp_path, **data)
+
+
+def test_unlabelled_data_cannot_calibrate(executor: Executor, tmp_path: Path) -> None:
+    with pytest.raises(ZeroCoderError, match=r"only 0 problems with solution and tests"):
+        prepared(executor, tmp_path, Source(frozenset(NAMES)))
+    data = prepared(executor, tmp_path, Source(frozenset(NAMES)), calibration=0)
+    assert len(data.training) == 16 and data.labelled_probe(5) == []
+
+
+def test_over_long_prompts_are_dropped_and_counted(executor: Executor, tmp_path: Path) -> None:
+    @dataclass(frozen=True)
+    class WithLong(Source):
+        def train(self) -> list[Problem]:
+            return [replace(DOUBLE, id="long", statement="Double " * 200), *super().train()]
+
+    settings = DataConfig(source=WithLong(), batch_size=4, calibration=3, cache=str(tmp_path))
+    module = ProblemDataModule(Config(model=ModelConfig(max_prompt_tokens=100), data=settings))
+    module.load()
+    module.prepare(tiny_policy(), sampler(), executor)
+    assert module.too_long == 1 and "long" not in {p.id for p in module.training}

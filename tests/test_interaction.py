@@ -1,0 +1,60 @@
+"""Answers -> executed matrices, on answers whose verdicts are known by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from scripted import DOUBLE, DOUBLE_SOLUTIONS, DOUBLE_TESTS, fenced, scripted_sampler
+
+from zerocoder.config import TestUnit
+from zerocoder.execution import Executor, ProcessExecutor, Verdict
+from zerocoder.interaction import check_against_labels, columns_of, interact
+from zerocoder.problems import Program, TestCase
+
+
+@pytest.fixture(scope="module")
+def executor() -> Iterator[Executor]:
+    with ProcessExecutor(workers=1) as running:
+        yield running
+
+
+def test_matrix_of_known_answers(executor: Executor) -> None:
+    sampler = scripted_sampler({"Double x.": DOUBLE_SOLUTIONS}, {"Double x.": DOUBLE_TESTS})
+    (interaction,) = interact(executor, sampler.sample([DOUBLE], ("t",)), TestUnit.ANSWER)
+    assert interaction.matrix.passed.astype(int).tolist() == [[1, 1, 0, 0], [1, 1, 0, 0], [1, 0, 1, 0], [0, 0, 0, 0]]
+    assert interaction.matrix.verdicts[3].tolist() == [Verdict.SKIPPED] * 4
+    assert interaction.matrix.solutions_shown.tolist() == [True, True, True, False]
+    assert interaction.matrix.tests_shown.tolist() == [True, True, True, False]
+    assert interaction.matrix.rank == 2
+
+
+def test_programs_stay_known_when_no_test_parses(executor: Executor) -> None:
+    sampler = scripted_sampler({"Double x.": DOUBLE_SOLUTIONS}, {"Double x.": ["nothing"]})
+    (interaction,) = interact(executor, sampler.sample([DOUBLE], ("t",)), TestUnit.ANSWER)
+    assert interaction.matrix.programs.tolist() == [True, True, True, False]
+    assert interaction.matrix.rank == 0
+
+
+def test_assertions_as_columns_remember_their_answer(executor: Executor) -> None:
+    two = fenced("assert double(3) == 6\nassert double(1) == 3")
+    sampler = scripted_sampler(
+        {"Double x.": DOUBLE_SOLUTIONS}, {"Double x.": [two, "none", fenced("assert double(0) == 0")]}, n=3
+    )
+    (interaction,) = interact(executor, sampler.sample([DOUBLE], ("t",)), TestUnit.ASSERTION)
+    assert interaction.owners.tolist() == [0, 0, 1, 2]
+    assert interaction.matrix.passed.astype(int).tolist() == [[1, 0, 0, 1], [1, 0, 0, 1], [0, 0, 0, 1]]
+
+
+def test_columns_of_answers_are_the_answers() -> None:
+    test = TestCase("assert f(1) == 1\nassert f(2) == 2")
+    columns, owners = columns_of([test, None], TestUnit.ANSWER)
+    assert columns == (test, None) and owners.tolist() == [0, 1]
+
+
+def test_labels_decide_correctness(executor: Executor) -> None:
+    programs = [Program("def double(x):\n    return x * 2"), Program("def double(x):\n    return x ** 2"), None]
+    (truth,) = check_against_labels(executor, [(DOUBLE, programs)])
+    assert truth.correct.tolist() == [True, False, False] and truth.known.all()
+    with pytest.raises(ValueError, match="has no label"):
+        check_against_labels(executor, [(DOUBLE.unlabelled(), programs)])

@@ -1,0 +1,156 @@
+"""The training step as Lightning runs it: roles, one update a step, what it raises and what stops it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import lightning as L
+import pytest
+import torch
+from scripted import DOUBLE, DOUBLE_SOLUTIONS, DOUBLE_TESTS, scripted_sampler
+from tiny import tiny_policy
+from torch.utils.data import DataLoader
+
+from zerocoder.config import AlgorithmConfig, TrainerConfig
+from zerocoder.execution import Executor, ProcessExecutor
+from zerocoder.grpo import Experience, collate, completion_logprobs
+from zerocoder.module import StepResult, ZeroCoderModule, experience
+from zerocoder.problems import Problem, Role, ZeroCoderError
+from zerocoder.selection.codet import CodeT
+
+
+@pytest.fixture(scope="module")
+def executor() -> Iterator[Executor]:
+    with ProcessExecutor(workers=1) as running:
+        yield running
+
+
+class Record(L.Callback):
+    def __init__(self) -> None:
+        self.results: list[StepResult] = []
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, *args: Any) -> None:
+        pl_module.interrupts.release()
+        self.results.append(pl_module.result)
+
+
+def build(executor: Executor, kl: float = 0.001, lr: float = 1e-3, micro_batch_tokens: int = 10**6) -> ZeroCoderModule:
+    sampler = scripted_sampler({"Double x.": DOUBLE_SOLUTIONS}, {"Double x.": DOUBLE_TESTS})
+    return ZeroCoderModule(
+        tiny_policy(),
+        tiny_policy() if kl else None,
+        sampler,
+        executor,
+        CodeT(),
+        AlgorithmConfig(learning_rate=lr, kl_coefficient=kl),
+        TrainerConfig(micro_batch_tokens=micro_batch_tokens),
+    )
+
+
+def fit(module: ZeroCoderModule, problem: Problem, steps: int) -> Record:
+    record = Record()
+    trainer = L.Trainer(
+        max_steps=steps,
+        max_epochs=-1,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        callbacks=[record],
+    )
+    trainer.fit(module, DataLoader([[problem]] * steps, batch_size=None))
+    assert trainer.global_step == steps
+    return record
+
+
+def test_roles_take_turns_and_each_step_is_one_update(executor: Executor) -> None:
+    record = fit(build(executor, micro_batch_tokens=1), DOUBLE.unlabelled(), 3)
+    assert [r.role for r in record.results] == [Role.CODER, Role.TESTER, Role.CODER]
+    assert [r.step for r in record.results] == [0, 1, 2]
+    first = record.results[0]
+    assert first.rewards[0].total.tolist() == [1, 1, 0, -1]
+    assert first.consensus[0].solutions.tolist() == [True, True, False, False]
+    assert {"rollout", "execution", "training"} <= set(first.seconds)
+    assert first.update.kl == pytest.approx(0, abs=1e-6)  # the policy still is the reference
+    assert record.results[2].update.kl > 0
+
+
+def test_micro_batches_do_not_change_the_weights(executor: Executor) -> None:
+    modules = [build(executor, micro_batch_tokens=size) for size in (10**6, 200, 1)]
+    for module in modules:
+        fit(module, DOUBLE.unlabelled(), 2)
+    whole, *split = [torch.cat([p.flatten() for p in m.policy.parameters()]) for m in modules]
+    assert not torch.equal(whole, torch.cat([p.flatten() for p in tiny_policy().parameters()]))
+    for weights in split:
+        assert torch.allclose(weights, whole, atol=1e-5)
+
+
+def answer_logprobs(module: ZeroCoderModule, role: Role) -> list[float]:
+    """Mean log-prob of each scripted answer under the policy."""
+    (group,) = module.sampler.sample([DOUBLE.unlabelled()], ("look",))
+    out = []
+    for rollout in group.of(role):
+        from zerocoder.grpo import TrainingSample
+
+        s = TrainingSample(rollout.prompt, rollout.completion.token_ids, rollout.completion.logprobs, 0.0)
+        with torch.no_grad():
+            out.append(
+                completion_logprobs(module.policy, collate([s], 0, torch.device("cpu")), 0.7, 64).logprobs.mean().item()
+            )
+    return out
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_an_update_favours_the_rewarded_answers_of_the_role(executor: Executor, role: Role) -> None:
+    module = build(executor, kl=0.0, lr=3e-4)
+    if role is Role.TESTER:
+        fit(module, DOUBLE.unlabelled(), 1)
+    before = answer_logprobs(module, role)
+    record = fit_from(module, role)
+    after = answer_logprobs(module, role)
+    gain = [b - a for a, b in zip(before, after, strict=True)]
+    best, worst = max(record), min(record)
+    good = [g for g, a in zip(gain, record, strict=True) if a == best]
+    bad = [g for g, a in zip(gain, record, strict=True) if a == worst]
+    assert min(good) > max(bad)
+
+
+def fit_from(module: ZeroCoderModule, role: Role) -> list[float]:
+    """One more update for `role`; the advantages it used."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ZeroCoderModule, "role", property(lambda self: role))
+        record = fit(module, DOUBLE.unlabelled(), 1)
+    return record.results[0].advantages[0].tolist()
+
+
+def test_non_finite_loss_stops_before_the_weights_change(executor: Executor) -> None:
+    module = build(executor, kl=0.0)
+    with torch.no_grad():
+        module.policy.model.norm.weight[0] = float("nan")
+    before = [p.clone() for p in module.policy.parameters()]
+    with pytest.raises(ZeroCoderError, match=r"step 0: loss nan and gradient nan is not finite; the weights were not"):
+        fit(module, DOUBLE.unlabelled(), 1)
+    assert all(
+        torch.equal(
+            a,
+            b,
+        )
+        or a.isnan().any()
+        for a, b in zip(before, module.policy.parameters(), strict=True)
+    )
+
+
+def test_checkpoints_do_not_hold_the_reference(executor: Executor) -> None:
+    assert all(name.startswith("policy.") for name in build(executor).state_dict())
+
+
+def test_experience_is_that_of_the_role_with_the_advantages_in_place(executor: Executor) -> None:
+    module = build(executor)
+    result = fit(module, DOUBLE.unlabelled(), 1).results[0]
+    exp = experience(Role.CODER, result.interactions, result.advantages)
+    assert isinstance(exp, Experience) and len(exp.sequences) == 4
+    # Rewards 1 1 0 -1: mean 1/4, unbiased std sqrt((2 * .5625 + .0625 + 1.5625) / 3) = 0.9574
+    assert [s.advantage for s in exp.sequences] == pytest.approx([0.7833, 0.7833, -0.2611, -1.3056], abs=1e-3)
+    assert exp.tokens == sum(len(r.completion.token_ids) for r in result.interactions[0].group.solutions)

@@ -1,0 +1,242 @@
+"""Train a policy: `python train.py selector=dyb4`. `python train.py --help` lists what can be set.
+
+Composes the config, builds executor, policy, data, module and callbacks, and hands them to Lightning.
+"""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from zerocoder.compose import load, to_dict, to_yaml
+from zerocoder.runs import RunFolder
+
+from zerocoder import cli, preflight
+from zerocoder.config import Config
+from zerocoder.console import log_files, say, stages
+from zerocoder.files import write_json
+from zerocoder.rollout.engine import sampling_of
+
+if TYPE_CHECKING:
+    import lightning as L
+    from lightning.pytorch.loggers import TensorBoardLogger
+
+    from zerocoder.datamodule import ProblemDataModule
+    from zerocoder.evaluation.records import Scores
+    from zerocoder.execution import Executor
+    from zerocoder.module import ZeroCoderModule
+
+CONF = Path(__file__).parent / "conf"
+EXAMPLES = (
+    "selector=dyb4",
+    "selector=b4 selector.beta0=1e5 trainer.max_steps=20",
+    "data=jsonl data.source.path=problems.jsonl selector=codet data.calibration=0",
+    "experiment=qwen2.5-coder-7b dry_run=true",
+    "trainer.resume=latest",
+)
+
+
+def main(argv: list[str]) -> int:
+    config = load(argv, CONF)
+    if config.dry_run:
+        return preflight.dry_run(config)
+    preflight.check(config)
+    run = RunFolder.open_for_resume(config) if config.trainer.resume else RunFolder.create(config)
+    with run, config.verifier.build() as executor:
+        log_files.append(run.path / "log.txt")
+        run.write_environment(executor.isolation, config.trainer.seed)
+        say(f"run folder {run.path}\nisolation  {executor.isolation}")
+        train(config, run, executor)
+    return 0
+
+
+def train(config: Config, run: RunFolder, executor: Executor) -> None:
+    """Build the parts, filter the problems, train between two evaluations, write the summary."""
+    module, data = build(config, executor)
+    data.load()
+    logger = build_logger(config, run)
+    before = evaluate(config, run, module, data, logger, "before")
+    data.prepare(module.policy, module.sampler, executor)
+    report_data(data)
+    trainer = build_trainer(config, run, module, data, logger)
+    fit(trainer, module, data, run)
+    after = evaluate(config, run, module, data, logger, "after")
+    finish(config, run, trainer, before, after)
+
+
+def build(config: Config, executor: Executor) -> tuple[ZeroCoderModule, ProblemDataModule]:
+    import torch
+
+    from zerocoder.datamodule import ProblemDataModule
+    from zerocoder.grpo import check_head
+    from zerocoder.models import load_policy, load_tokenizer
+    from zerocoder.module import ZeroCoderModule
+    from zerocoder.rollout.sampler import Sampler
+
+    if config.trainer.threads is not None:
+        torch.set_num_threads(config.trainer.threads)
+    device = preflight.device(config.trainer.accelerator)
+    tokenizer = load_tokenizer(config.model)
+    policy = load_policy(config.model, device)
+    check_head(policy)
+    reference = load_policy(config.model, device) if config.algorithm.kl_coefficient else None
+    engine = config.rollout.start(policy, tokenizer)
+    sampler = Sampler(engine, tokenizer, config.rollout, config.model.prompt_style, config.trainer.seed)
+    selector = copy.deepcopy(config.selector)  # DyB4 changes as it runs, the config does not
+    module = ZeroCoderModule(policy, reference, sampler, executor, selector, config.algorithm, config.trainer)
+    return module, ProblemDataModule(config)
+
+
+def build_trainer(
+    config: Config, run: RunFolder, module: ZeroCoderModule, data: ProblemDataModule, logger: TensorBoardLogger
+) -> L.Trainer:
+    import lightning as L
+
+    return L.Trainer(
+        max_steps=config.trainer.max_steps,
+        max_epochs=-1,
+        accelerator=config.trainer.accelerator,
+        devices=config.trainer.devices,
+        num_nodes=config.trainer.num_nodes,
+        strategy=config.trainer.strategy,
+        precision=config.trainer.precision,  # type: ignore[arg-type]
+        deterministic=config.trainer.deterministic,
+        logger=logger,
+        callbacks=build_callbacks(config, run, module, data),
+        enable_checkpointing=False,  # callbacks/checkpoints.py writes them, with the Hugging Face folder beside
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        log_every_n_steps=1,
+    )
+
+
+def build_callbacks(
+    config: Config, run: RunFolder, module: ZeroCoderModule, data: ProblemDataModule
+) -> list[L.Callback]:
+    """In the order in which they see a step; Checkpoints has to be the last."""
+    from hydra.utils import instantiate
+
+    from callbacks.checkpoints import Checkpoints
+    from callbacks.metrics import Metrics
+    from callbacks.progress import ProgressBar
+    from callbacks.recalibration import Recalibration
+    from callbacks.reward_schedule import RewardSchedule
+    from callbacks.samples import Samples
+    from callbacks.selection_noise import SelectionNoise
+    from callbacks.weight_sync import WeightSync
+
+    chosen, metrics = config.callbacks, Metrics()
+    callbacks: list[L.Callback] = [
+        WeightSync(),
+        Recalibration(data.calibration, chosen.recalibration.every),
+        RewardSchedule(config.algorithm.lambda_low, config.algorithm.lambda_high),
+        metrics,
+    ]
+    if chosen.samples is not None:
+        callbacks.append(Samples(run, chosen.samples.every, chosen.samples.problems))
+    if chosen.selection_noise is not None:
+        probe = data.labelled_probe(chosen.selection_noise.problems)
+        callbacks.append(SelectionNoise(probe, chosen.selection_noise.every))
+    if chosen.progress:
+        callbacks.append(ProgressBar(metrics))
+    callbacks += [instantiate(node) for node in chosen.extra]
+    every, keep = (chosen.checkpoints.every, chosen.checkpoints.keep) if chosen.checkpoints else (None, 1)
+    return [*callbacks, Checkpoints(run, module.sampler.tokenizer, every, keep)]
+
+
+def build_logger(config: Config, run: RunFolder) -> TensorBoardLogger:
+    from lightning.pytorch.loggers import TensorBoardLogger
+
+    # On a resume, what was logged after the checkpoint is taken back: those steps are run again.
+    logger = TensorBoardLogger(
+        run.path, name="", version="tensorboard", default_hp_metric=False, purge_step=run.resume_step
+    )
+    logger.log_hyperparams(to_dict(config))
+    logger.experiment.add_text("config", "```yaml\n" + to_yaml(config) + "\n```", 0)
+    logger.experiment.add_text("environment", "```json\n" + run.environment_text() + "\n```", 0)
+    return logger
+
+
+def evaluate(
+    config: Config,
+    run: RunFolder,
+    module: ZeroCoderModule,
+    data: ProblemDataModule,
+    logger: TensorBoardLogger,
+    moment: str,
+) -> Scores | None:
+    """Held-out scores of the policy as it is; a resumed run reads those of "before" from its folder."""
+    from zerocoder.evaluation.records import read_summary
+    from zerocoder.evaluation.report import METRICS, summary
+    from zerocoder.evaluation.runner import evaluate_policy
+
+    problems = [p for p in data.heldout if p.label is not None]
+    if not config.trainer.evaluate or not problems:
+        return None
+    file = run.path / f"evaluation_{moment}.json"
+    if moment == "before" and file.exists():
+        return read_summary(file)
+    with stages(f"held-out {moment}") as progress:
+        scores = evaluate_policy(
+            module.sampler.engine,
+            module.sampler.tokenizer,
+            config.model.prompt_style,
+            problems,
+            module.executor,
+            sampling_of(config.rollout),
+            config.model.max_prompt_tokens,
+            config.algorithm.max_mutants,
+            progress,
+        )
+    write_json(file, summary(scores))
+    step = module.global_step if moment == "after" else 0
+    logger.log_metrics({f"eval/{name}": getattr(scores, name) for name in METRICS}, step=step)
+    return scores
+
+
+def report_data(data: ProblemDataModule) -> None:
+    if data.filter_report is not None:
+        say("\n".join(data.filter_report.lines()))
+    dropped = f" ({data.too_long} with over-long prompts dropped)" if data.too_long else ""
+    say(
+        f"training on {len(data.training)} problems{dropped}, {len(data.calibration)} labelled ones for calibration, "
+        f"{len(data.heldout)} held out"
+    )
+
+
+def fit(trainer: L.Trainer, module: ZeroCoderModule, data: ProblemDataModule, run: RunFolder) -> None:
+    try:
+        trainer.fit(module, datamodule=data, ckpt_path=run.resume_checkpoint)
+    except SystemExit as stop:  # Lightning's answer to an interrupt, after the callbacks wrote their checkpoint
+        say(f"stopped after step {trainer.global_step}; continue with trainer.resume={run.path}")
+        raise KeyboardInterrupt from stop
+    module.sampler.engine.sync_weights(module.policy)
+
+
+def finish(config: Config, run: RunFolder, trainer: L.Trainer, before: Scores | None, after: Scores | None) -> None:
+    """Write summary.json and print the table before -> after."""
+    from callbacks.metrics import Metrics
+    from zerocoder.evaluation.report import comparison_table, summary
+
+    metrics = next(c for c in trainer.callbacks if isinstance(c, Metrics))  # type: ignore[attr-defined]
+    scores = {"before": before, "after": after}
+    run.write_summary(
+        {
+            "steps": trainer.global_step,
+            "checkpoint": str(run.checkpoint_path(trainer.global_step).relative_to(run.path)),
+            "last_step": metrics.latest,
+            **{f"heldout_{k}": summary(v) for k, v in scores.items() if v is not None},
+        }
+    )
+    if before is not None and after is not None:
+        title = f"held-out problems, {config.trainer.max_steps} steps of {config.selector.name}"
+        Console().print(comparison_table({"before": before, "after": after}, title))
+    say(f"checkpoint {run.checkpoint_path(trainer.global_step)}")
+
+
+if __name__ == "__main__":
+    cli.run(
+        main, lambda argv: to_yaml(load(argv, CONF)), lambda: cli.usage(__doc__, "train.py", "config", CONF, EXAMPLES)
+    )

@@ -1,0 +1,372 @@
+"""Assert statements out of whatever a tester wrote: one plain form that is cheap to run and to compare.
+
+The plain form is imports of harmless standard modules, helper functions, and assert statements that call the entry
+point. Variables are put in place of their names, loops over literal tables are unrolled, `def test_...` functions,
+`unittest` classes and `self.assert...` calls become assert statements. Everything else (prints, classes, file access)
+is left out. Nothing is executed. A test that defines the function under test itself is refused: it would test itself.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import copy
+import warnings
+from collections.abc import Iterable, Sequence
+
+MAX_NODES = 5_000
+"""Syntax nodes of one assert after its variables were put in place (`b = [a, a]; c = [b, b]; ...` doubles)."""
+MAX_STEPS = 500
+"""Statements looked at, loops unrolled, before a test is refused."""
+MAX_CHARS = 65_536
+"""Length of a test's plain form."""
+MAX_DEPTH = 100
+"""Levels of a test's syntax tree; deeper ones exhaust the stack of what takes it apart."""
+
+MODULES = frozenset(
+    {"bisect", "cmath", "collections", "copy", "datetime", "decimal", "fractions", "functools", "heapq", "itertools"}
+    | {"json", "math", "operator", "re", "statistics", "string", "textwrap", "typing"}
+)
+"""Modules a test may import: deterministic, and without access to the machine."""
+
+_DENIED = frozenset(
+    {"breakpoint", "compile", "delattr", "dir", "eval", "exec", "exit", "getattr", "globals", "input", "locals"}
+    | {"open", "quit", "setattr", "vars"}
+)
+_BUILTINS = frozenset(dir(builtins))
+
+_COMPARISONS: dict[str, type[ast.cmpop]] = {
+    **dict.fromkeys(("assertEqual", "assertEquals", "assertListEqual", "assertDictEqual"), ast.Eq),
+    **dict.fromkeys(("assertTupleEqual", "assertSetEqual", "assertSequenceEqual", "assertMultiLineEqual"), ast.Eq),
+    "assertNotEqual": ast.NotEq,
+    "assertIs": ast.Is,
+    "assertIsNot": ast.IsNot,
+    "assertIn": ast.In,
+    "assertNotIn": ast.NotIn,
+    "assertGreater": ast.Gt,
+    "assertGreaterEqual": ast.GtE,
+    "assertLess": ast.Lt,
+    "assertLessEqual": ast.LtE,
+}
+
+
+class Unusable(Exception):
+    """The answer cannot be used; the text says why."""
+
+
+def checked_module(source: str, max_depth: int | None = None) -> ast.Module:
+    """The syntax tree of a source that compiles.
+
+    Raises:
+        Unusable: it does not, or its tree has more than `max_depth` levels.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # odd escapes in model-written code
+            tree = ast.parse(source)
+            if max_depth is not None and _depth_exceeds(tree, max_depth):
+                raise Unusable("nested too deeply")
+            compile(source, "<answer>", "exec", dont_inherit=True)
+    except SyntaxError as error:
+        raise Unusable(f"no valid Python: {error.msg} (line {error.lineno})") from error
+    except (ValueError, RecursionError, MemoryError, OverflowError) as error:
+        raise Unusable(f"no valid Python: {type(error).__name__}") from error
+    return tree
+
+
+def plain_asserts(source: str, entry_point: str, max_asserts: int) -> str:
+    """The plain form of a test's source, with the first `max_asserts` asserts that call `entry_point`.
+
+    Example: `xs = [1, 2]` and `assert f(xs) == 3, "sum"` become `assert f([1, 2]) == 3`.
+
+    Raises:
+        Unusable: no valid Python, defines or imports `entry_point`, or no assert calls it.
+    """
+    tree = checked_module(source, MAX_DEPTH)
+    if entry_point in _bound(tree):
+        raise Unusable(f"defines or imports {entry_point} itself")
+    reader = _Reader(entry_point, max_asserts)
+    try:
+        reader.read(tree.body)
+        if not reader.num_asserts:
+            raise Unusable(f"no assert calls {entry_point}")
+        code = "\n".join(ast.unparse(ast.fix_missing_locations(s)) for s in reader.statements) + "\n"
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise Unusable(f"cannot be written out: {type(error).__name__}") from error
+    if len(code) > MAX_CHARS:
+        raise Unusable("too large")
+    checked_module(code, MAX_DEPTH)
+    return code
+
+
+def is_main_guard(statement: ast.If) -> bool:
+    """Whether it is `if __name__ == "__main__":` without an else."""
+    match statement:
+        case ast.If(
+            test=ast.Compare(
+                left=ast.Name(id="__name__"), ops=[ast.Eq()], comparators=[ast.Constant(value="__main__")]
+            ),
+            orelse=[],
+        ):
+            return True
+    return False
+
+
+def split(code: str) -> tuple[str, ...]:
+    """The code of each top-level assert, preceded by the statements that it needs; `(code,)` without any.
+
+    Assignments, imports and definitions that an assert does not need, directly or by way of others, are left out;
+    other statements are kept, as they may have effects.
+    """
+    try:
+        body = checked_module(code, MAX_DEPTH).body
+    except Unusable:
+        return (code,)
+    pieces: list[str] = []
+    preamble: list[ast.stmt] = []
+    for statement in body:
+        if not isinstance(statement, ast.Assert):
+            preamble.append(statement)
+            continue
+        needed = _loaded(statement)
+        kept: list[ast.stmt] = [statement]
+        for earlier in reversed(preamble):
+            optional = isinstance(earlier, ast.Assign | ast.AnnAssign | ast.FunctionDef | ast.Import | ast.ImportFrom)
+            if not optional or "*" in (names := _bound(earlier)) or names & needed:
+                needed |= _loaded(earlier)
+                kept.insert(0, earlier)
+        pieces.append("\n".join(ast.unparse(s) for s in kept) + "\n")
+    return tuple(pieces) or (code,)
+
+
+class _Reader:
+    """Reads statements in order and collects the plain form."""
+
+    def __init__(self, entry_point: str, max_asserts: int) -> None:
+        self.entry_point = entry_point
+        self.max_asserts = max_asserts
+        self.num_asserts = 0
+        self.statements: list[ast.stmt] = []
+        self._values: dict[str, ast.expr] = {}  # variables and what stands in their place
+        self._sizes: dict[str, int] = {}  # syntax nodes of each value
+        self._kept: set[str] = set()  # variables and helpers that were written out
+        self._pinned: set[str] = set()  # names that a helper refers to
+        self._calling: set[str] = set()  # helpers and kept variables that call the entry point
+        self._steps = 0
+
+    def read(self, body: Iterable[ast.stmt]) -> None:
+        for statement in body:
+            self._steps += 1
+            if self._steps > MAX_STEPS:
+                raise Unusable("too many statements")
+            if self.num_asserts < self.max_asserts:
+                self._read(statement)
+
+    def _read(self, statement: ast.stmt) -> None:
+        match statement:
+            case ast.Assert(test=condition):
+                self._assert(condition)
+            case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id="self"), attr=method), args=arguments)):
+                self._assert(_unittest(method, arguments))
+            case ast.Import() | ast.ImportFrom():
+                self._import(statement)
+            case ast.Assign(targets=targets, value=value):
+                for target in targets:
+                    self._assign(target, value)
+            case ast.AnnAssign(target=target) if statement.value is not None:
+                self._assign(target, statement.value)
+            case ast.AugAssign(target=ast.Name(id=name), op=operator, value=value):
+                self._assign(ast.Name(name, ast.Store()), ast.BinOp(ast.Name(name, ast.Load()), operator, value))
+            case ast.FunctionDef(name=name) if name.lower().startswith("test"):
+                if _callable_alone(statement):
+                    self.read(statement.body)
+            case ast.FunctionDef():
+                self._helper(statement)
+            case ast.ClassDef(name=name, bases=bases) if bases or name.startswith("Test"):
+                self.read(s for s in statement.body if isinstance(s, ast.FunctionDef) and s.name.startswith("test"))
+            case ast.If() if is_main_guard(statement):
+                self.read(statement.body)
+            case ast.With(items=[ast.withitem(context_expr=ast.Call(func=ast.Attribute(attr="subTest")))]):
+                self.read(statement.body)
+            case ast.For(target=target, iter=table, orelse=[]):
+                self._unroll(target, table, statement.body)
+
+    def _assert(self, written: ast.expr | None) -> None:
+        if written is None:
+            return
+        condition = self._in_place(written)
+        # A tuple is always true: `assert (f(1) == 2, "message")`.
+        if not isinstance(condition, ast.Tuple) and _is_harmless(condition) and self._calls(condition):
+            self.statements.append(ast.Assert(condition, None))
+            self.num_asserts += 1
+
+    def _import(self, statement: ast.Import | ast.ImportFrom) -> None:
+        if isinstance(statement, ast.ImportFrom):
+            allowed = statement.level == 0 and statement.module in MODULES
+            allowed = allowed and not any(alias.name == "*" for alias in statement.names)
+        else:
+            allowed = all(alias.name.partition(".")[0] in MODULES for alias in statement.names)
+        if allowed and not _bound(statement) & _BUILTINS:
+            self.statements.append(statement)
+
+    def _assign(self, target: ast.expr, value: ast.expr) -> None:
+        value = self._in_place(value)
+        if self._bind(target, value):
+            return
+        # Unpacking a call's result, for example; attributes and items of what is not ours are no business of a test.
+        if all(
+            isinstance(node, ast.Name | ast.Tuple | ast.List | ast.Starred | ast.expr_context)
+            for node in ast.walk(target)
+        ):
+            for name in _bound(target):
+                self._values.pop(name, None)
+            self._keep(target, value)
+
+    def _keep(self, target: ast.expr, value: ast.expr) -> None:
+        """Write a variable out instead of putting its value in place."""
+        names = _bound(target)
+        if names & _BUILTINS or not _is_harmless(value):
+            raise Unusable(f"an assignment to {', '.join(sorted(names))} that a test may not make")
+        self._kept |= names
+        self._calling = self._calling | names if self._calls(value) else self._calling - names
+        self.statements.append(ast.Assign([target], value))
+
+    def _bind(self, target: ast.expr, value: ast.expr) -> bool:
+        """Remember what stands in place of a variable; False when the variable must stay one."""
+        match target, value:
+            case ast.Name(id=name), _ if not _loaded(value) & self._kept and name not in self._kept | self._pinned:
+                self._values[name], self._sizes[name] = value, _size(value)
+                return True
+            case ((ast.Tuple(elts=names) | ast.List(elts=names)), (ast.Tuple(elts=items) | ast.List(elts=items))):
+                starred = any(isinstance(e, ast.Starred) for e in (*names, *items))
+                if len(names) == len(items) and not starred:
+                    return all(self._bind(name, item) for name, item in zip(names, items, strict=True))
+        return False
+
+    def _helper(self, function: ast.FunctionDef) -> None:
+        if function.decorator_list or function.name in _BUILTINS or not _is_harmless(function):
+            return
+        self._settle(_loaded(function) & self._values.keys())
+        self._values.pop(function.name, None)
+        self._kept.add(function.name)
+        self._pinned |= _loaded(function)
+        if self._calls(function):
+            self._calling.add(function.name)
+        self.statements.append(function)
+
+    def _unroll(self, target: ast.expr, table: ast.expr, body: Sequence[ast.stmt]) -> None:
+        """A loop over a literal list or tuple; any other loop is left out."""
+        table = self._in_place(table)
+        for row in table.elts if isinstance(table, ast.List | ast.Tuple) else ():
+            if not self._bind(target, row):
+                return
+            self.read(body)
+
+    def _settle(self, names: Iterable[str]) -> None:
+        """Write variables out, where something refers to them that nothing can be put into."""
+        for name in sorted(names):
+            self._keep(ast.Name(name, ast.Store()), self._values.pop(name))
+
+    def _in_place(self, expression: ast.expr) -> ast.expr:
+        """A copy of the expression with every variable's value in its place."""
+        self._settle(_bound(expression) & self._values.keys())  # comprehensions and lambdas with names of their own
+        nodes = 0
+        for node in ast.walk(expression):
+            nodes += self._sizes[node.id] if isinstance(node, ast.Name) and node.id in self._values else 1
+        if nodes > MAX_NODES:
+            raise Unusable("too large")
+        placed: ast.expr = _Substitution(self._values).visit(copy.deepcopy(expression))
+        return placed
+
+    def _calls(self, tree: ast.AST) -> bool:
+        """Whether the entry point is called; `callable(f)` does not call it."""
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == self.entry_point:
+                return True
+            if isinstance(node, ast.Name) and node.id in self._calling:
+                return True
+        return False
+
+
+class _Substitution(ast.NodeTransformer):
+    def __init__(self, values: dict[str, ast.expr]) -> None:
+        self._values = values
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return self._values.get(node.id, node)
+
+
+def _unittest(method: str, arguments: Sequence[ast.expr]) -> ast.expr | None:
+    """The condition that a `self.assert...` call checks; None for those that are not supported."""
+    match method, arguments:
+        case _, [left, right, *_] if method in _COMPARISONS:
+            return ast.Compare(left, [_COMPARISONS[method]()], [right])
+        case "assertTrue", [value, *_]:
+            return value
+        case "assertFalse", [value, *_]:
+            return ast.UnaryOp(ast.Not(), value)
+        case "assertIsNone", [value, *_]:
+            return ast.Compare(value, [ast.Is()], [ast.Constant(None)])
+        case "assertIsNotNone", [value, *_]:
+            return ast.Compare(value, [ast.IsNot()], [ast.Constant(None)])
+        case "assertAlmostEqual", [left, right]:
+            difference = ast.BinOp(left, ast.Sub(), right)
+            rounded = ast.Call(ast.Name("round", ast.Load()), [difference, ast.Constant(7)], [])
+            return ast.Compare(rounded, [ast.Eq()], [ast.Constant(0)])
+        case "assertCountEqual", [left, right, *_]:
+            ordered = [ast.Call(ast.Name("sorted", ast.Load()), [side], []) for side in (left, right)]
+            return ast.Compare(ordered[0], [ast.Eq()], [ordered[1]])
+    return None
+
+
+def _callable_alone(function: ast.FunctionDef) -> bool:
+    """Whether a test function needs no argument but `self`."""
+    arguments = [a.arg for a in (*function.args.posonlyargs, *function.args.args)]
+    required = arguments[: len(arguments) - len(function.args.defaults)]
+    return required in ([], ["self"]) and not function.args.kwonlyargs
+
+
+def _is_harmless(tree: ast.AST) -> bool:
+    """Whether no name or attribute in it reaches for the interpreter or the machine."""
+    for node in ast.walk(tree):
+        name = node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+        if name.startswith("__") or (isinstance(node, ast.Name) and name in _DENIED):
+            return False
+        if isinstance(node, ast.Import | ast.ImportFrom | ast.Global | ast.Nonlocal | ast.Await | ast.NamedExpr):
+            return False
+    return True
+
+
+def _bound(tree: ast.AST) -> set[str]:
+    """Every name that is given a meaning anywhere in the tree."""
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(id=name, ctx=ast.Store() | ast.Del()) | ast.arg(arg=name):
+                names.add(name)
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                names.add(name)
+            case ast.alias(name=name, asname=other):
+                names.add(other or name.partition(".")[0])
+            case ast.ExceptHandler(name=str() as name) | ast.MatchStar(name=str() as name):
+                names.add(name)
+            case ast.MatchAs(name=str() as name) | ast.MatchMapping(rest=str() as name):
+                names.add(name)
+    return names
+
+
+def _loaded(tree: ast.AST) -> set[str]:
+    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+
+
+def _size(tree: ast.AST) -> int:
+    return sum(1 for _ in ast.walk(tree))
+
+
+def _depth_exceeds(tree: ast.AST, limit: int) -> bool:
+    level: list[ast.AST] = [tree]
+    for _ in range(limit):
+        level = [child for node in level for child in ast.iter_child_nodes(node)]
+        if not level:
+            return False
+    return True

@@ -1,0 +1,84 @@
+"""The terminal: one Rich console for everything a run prints, and progress bars that nest."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import TimeRemainingColumn
+
+console = Console(stderr=True, highlight=False)
+log_files: list[Path] = []
+"""Files that get a copy of every line said, with its time; a run adds its log.txt."""
+
+
+def say(text: str) -> None:
+    """Print plain text to the terminal (above a live bar) and append it to the log files."""
+    console.print(text, markup=False, soft_wrap=True)
+    stamp = time.strftime("%H:%M:%S")
+    for path in log_files:
+        with path.open("a", encoding="utf-8", errors="replace") as file:
+            file.writelines(f"{stamp} {line}\n" for line in text.splitlines())
+
+
+def new_progress(transient: bool = False) -> Progress:
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}", style="dim"),
+        console=console,
+        transient=transient,
+    )
+
+
+@contextmanager
+def bar(description: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Show a bar and hand out the function that advances it."""
+    with new_progress() as progress:
+        task = progress.add_task(description, total=total, note="")
+
+        def advance(n: int) -> None:
+            progress.advance(task, n)
+
+        yield advance
+
+
+@contextmanager
+def stages(description: str) -> Iterator[Callable[[str, int, int], None]]:
+    """Show a bar for work in stages and hand out the function that is told (stage, done, total)."""
+    with new_progress(transient=True) as progress:
+        task = progress.add_task(description, total=None, note="")
+        yield lambda stage, done, total: progress.update(
+            task, description=f"{description}: {stage}", completed=done, total=total
+        )
+
+
+class Clock:
+    """Seconds spent in each named stage of a step, with the outermost stages adding up to the step."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self.listeners: list[Callable[[str], None]] = []
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        for listener in self.listeners:
+            listener(stage)
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
+
+    def reset(self) -> dict[str, float]:
+        """Hand out what was measured since the last reset and start anew."""
+        seconds, self.seconds = self.seconds, {}
+        return seconds

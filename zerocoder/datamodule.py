@@ -1,0 +1,161 @@
+"""ProblemDataModule: the data set's splits, the rank pre-filter, the calibration set and the stream of batches.
+
+Every batch is a function of (seed, step), so the position in the data is the step itself and a resumed run continues
+with the batch that the unbroken run would have drawn.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import lightning as L
+import numpy as np
+from torch.utils.data import DataLoader, IterableDataset
+
+from zerocoder.config import Config
+from zerocoder.console import bar
+from zerocoder.execution import Executor
+from zerocoder.prefilter import FilterReport, fingerprint, keep_diverse, measure_ranks
+from zerocoder.problems import Problem, ZeroCoderError
+from zerocoder.rollout.engine import request_seed
+from zerocoder.rollout.sampler import Sampler
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+class ProblemDataModule(L.LightningDataModule):
+    """Problems for one run.
+
+    `load` reads the data set, `prepare` filters it with the initial policy and sets the calibration problems aside.
+    Only `calibration` and `heldout` problems carry labels; what is trained on without ground truth has none to read.
+    """
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config.data
+        self.run = config
+        self.candidates: list[Problem] = []
+        self.heldout: list[Problem] = []
+        self.calibration: list[Problem] = []
+        self.training: list[Problem] = []
+        self.filter_report: FilterReport | None = None
+        self.too_long = 0
+        self.next_step = 0
+
+    def load(self) -> None:
+        """Read the data set and apply `limit` and `heldout_limit`."""
+        source = self.config.source
+        self.candidates = self._sampled(source.train(), self.config.limit, "limit")
+        self.heldout = self._sampled(source.heldout(), self.config.heldout_limit, "heldout_limit")
+        if not self.candidates:
+            raise ZeroCoderError("data.source holds no training problems")
+
+    def prepare(self, policy: PreTrainedModel, sampler: Sampler, executor: Executor) -> None:
+        """Drop over-long prompts, filter by rank under the initial `policy`, set the calibration problems aside."""
+        fitting = [p for p in self.candidates if sampler.fits(p, self.run.model.max_prompt_tokens)]
+        self.too_long = len(self.candidates) - len(fitting)
+        if not fitting:
+            raise ZeroCoderError(
+                f"all {len(self.candidates)} training problems have prompts over model.max_prompt_tokens="
+                f"{self.run.model.max_prompt_tokens}; raise it"
+            )
+        kept = self._filtered(fitting, policy, sampler, executor) if self.config.tau else fitting
+        self.calibration = self._choose_calibration(kept)
+        chosen = {p.id for p in self.calibration}
+        unlabelled = [p.unlabelled() for p in kept if p.id not in chosen]
+        labelled = self.calibration if self.run.algorithm.labelled_rewards else []
+        self.training = [*unlabelled, *labelled]
+        if len(self.training) < self.config.batch_size:
+            raise ZeroCoderError(
+                f"data.batch_size={self.config.batch_size} is larger than the {len(self.training)} problems left "
+                f"for training; lower data.batch_size or data.tau={self.config.tau}"
+            )
+
+    def _filtered(
+        self, problems: list[Problem], policy: PreTrainedModel, sampler: Sampler, executor: Executor
+    ) -> list[Problem]:
+        rollout = asdict(sampler.config)  # type: ignore[call-overload]
+        rollout.pop("batch_size", None)
+        settings = {
+            "rollout": rollout,
+            "prompts": sampler.prompt_style,
+            "seed": sampler.seed,
+            "verifier": {k: v for k, v in asdict(self.run.verifier).items() if k != "workers"},
+            "unit": self.run.algorithm.test_unit,
+        }
+        key = fingerprint(policy, settings)
+        with bar("pre-filter", len(problems)) as advance:
+            ranks = measure_ranks(
+                problems,
+                sampler,
+                executor,
+                self.run.algorithm.test_unit,
+                self._cache_folder() / "prefilter" / f"{key}.jsonl",
+                advance,
+            )
+        kept, self.filter_report = keep_diverse(problems, ranks, self.config.tau)
+        return kept
+
+    def _cache_folder(self) -> Path:
+        if self.config.cache is not None:
+            return Path(self.config.cache).expanduser()
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "zerocoder"
+
+    def _choose_calibration(self, kept: Sequence[Problem]) -> list[Problem]:
+        wanted = self.config.calibration
+        labelled = [p for p in kept if p.label is not None]
+        if len(labelled) < wanted:
+            raise ZeroCoderError(
+                f"data.calibration={wanted} labelled problems are wanted, but only {len(labelled)} problems with "
+                "solution and tests are left after the pre-filter; lower data.calibration (0: label-free, with "
+                "selector=maxpass, codet or b4) or add labels"
+            )
+        return self._sampled(labelled, wanted, "calibration set")
+
+    def labelled_probe(self, size: int) -> list[Problem]:
+        """A fixed sample of labelled training candidates to measure the selection on; none where no labels exist."""
+        return self._sampled([p for p in self.candidates if p.label is not None], size, "probe")
+
+    def _sampled(self, problems: list[Problem], size: int | None, what: str) -> list[Problem]:
+        """A seeded sample in the problems' own order."""
+        if size is None or size >= len(problems):
+            return problems
+        order = np.random.default_rng(request_seed(self.run.trainer.seed, what)).permutation(len(problems))
+        return [problems[i] for i in sorted(order[:size])]
+
+    def batch(self, step: int) -> list[Problem]:
+        """The problems of a step: a seeded permutation a pass, its remainder below a batch left out."""
+        size = self.config.batch_size
+        per_pass = len(self.training) // size
+        number, at = divmod(step, per_pass)
+        order = np.random.default_rng(request_seed(self.run.trainer.seed, "pass", number)).permutation(
+            len(self.training)
+        )
+        return [self.training[i] for i in order[at * size : (at + 1) * size]]
+
+    def train_dataloader(self) -> DataLoader[list[Problem]]:
+        return DataLoader(_Stream(self), batch_size=None)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"next_step": self.trainer.global_step if self.trainer is not None else self.next_step}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.next_step = int(state_dict["next_step"])
+
+
+class _Stream(IterableDataset[list[Problem]]):
+    """Batches from the datamodule's next step on, without end; the trainer's max_steps stops it."""
+
+    def __init__(self, data: ProblemDataModule) -> None:
+        self.data = data
+
+    def __iter__(self) -> Iterator[list[Problem]]:
+        step = self.data.next_step
+        while True:
+            yield self.data.batch(step)
+            step += 1

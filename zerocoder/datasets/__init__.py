@@ -1,0 +1,1 @@
+"""Problem sources: one module a source, none of which imports torch."""

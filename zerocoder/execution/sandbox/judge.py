@@ -1,0 +1,126 @@
+"""The process that runs one test that is more than literals. Its entry point is a call by message into a runner.
+
+The test runs here as it would beside the program, with plain copies of the values the program returned; what a call
+did to its arguments is copied back. The name of the entry point always means the remote one: a test that defines it
+itself is broken. One judge serves all programs of a problem, in rounds.
+
+Frames in: TEST (source, entry point) once, then GO (a round) and the runner's answers. Frames out: CALL with the
+arguments, or DONE with the verdict.
+"""
+
+from __future__ import annotations
+
+import builtins
+import marshal
+from typing import Any
+
+from . import codec, runner
+from .verdict import Verdict
+from .wire import FrameStream
+
+TEST, GO, CALL, DONE = b"T", b"G", b"C", b"D"
+
+
+class _Undecidable(BaseException):
+    """An argument or value without plain form. Not an Exception: tests catch those."""
+
+
+class _Redefined(Exception):
+    """The test defines the function it should test."""
+
+
+class _TestNamespace(dict[str, Any]):
+    """The globals of a test, in which one name cannot be rebound. Being no plain dict, it is asked at every lookup."""
+
+    entry: str
+    remote: Any
+
+    def __getitem__(self, name: str) -> Any:
+        return self.remote if name == self.entry else dict.__getitem__(self, name)
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        if name == self.entry:
+            raise _Redefined(f"the test defines {name} itself")
+        dict.__setitem__(self, name, value)
+
+
+def serve(stream: FrameStream, output_bytes: int) -> None:
+    """Answers rounds until it is killed."""
+    source, entry = marshal.loads(stream.read()[1:])
+    remote = _Remote(stream, output_bytes)
+    try:
+        code = runner.compile_source(source, "<test>")
+    except BaseException:
+        code = None
+    while True:
+        stream.read()  # GO
+        verdict = Verdict.ERROR if code is None else _round(code, entry, remote)
+        stream.write(DONE + bytes([verdict]))
+
+
+def _round(code: Any, entry: str, remote: _Remote) -> Verdict:
+    runner.reset_interpreter()
+    namespace = _TestNamespace(runner.fresh_module("test"))
+    namespace.entry, namespace.remote = entry, remote.call
+    dict.__setitem__(namespace, entry, remote.call)
+    try:
+        exec(code, namespace)
+    except (_Undecidable, codec.Unsupported):
+        return Verdict.UNSUPPORTED
+    except AssertionError:
+        return Verdict.FAIL
+    except MemoryError:
+        return Verdict.MEMORY
+    except BaseException:
+        return Verdict.ERROR
+    return Verdict.PASS
+
+
+class _Remote:
+    """The entry point as the test sees it."""
+
+    def __init__(self, stream: FrameStream, output_bytes: int) -> None:
+        self._stream = stream
+        self._cap = output_bytes
+
+    def call(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            request = codec.dumps((args, kwargs))
+        except codec.Unsupported as error:
+            raise _Undecidable(str(error)) from None
+        if len(request) > self._cap:
+            raise _Undecidable("arguments are too large")
+        self._stream.write(CALL + request)
+        answer = codec.from_bytes(self._stream.read())
+        if answer[1] == "u":
+            raise _Undecidable("a value without plain form")
+        if answer[1] == "x":
+            raise _rebuilt(answer[2], answer[3]) from None
+        _, _, value, after, alias = answer
+        given = [*args, *kwargs.values()]
+        for argument, encoded in zip(given, after, strict=True):
+            _copy_back(argument, encoded)
+        return given[alias] if type(alias) is int and 0 <= alias < len(given) else codec.decode(value)
+
+
+def _copy_back(argument: Any, encoded: Any) -> None:
+    """What the call did to a mutable argument, done to the caller's object."""
+    if isinstance(argument, (list, bytearray)):
+        argument[:] = codec.decode(encoded)
+    elif isinstance(argument, (dict, set)):
+        after = codec.decode(encoded)
+        if after != argument or isinstance(argument, dict):
+            argument.clear()
+            argument.update(after)
+
+
+def _rebuilt(names: list[str], encoded_args: Any) -> BaseException:
+    """The nearest builtin exception to the one that was raised in the runner."""
+    for name in names:
+        kind = getattr(builtins, name, None)
+        if isinstance(kind, type) and issubclass(kind, BaseException):
+            try:
+                return kind(*codec.decode(encoded_args))
+            except Exception:
+                continue
+    return RuntimeError("the program raised")

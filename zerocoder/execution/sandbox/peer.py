@@ -1,0 +1,147 @@
+"""The warden's end of one forked process: frames without blocking, and budgets by the process' own CPU clock.
+
+A wall clock says nothing under load: a neighbour on the same cores makes right programs late. So a budget counts the
+CPU time of the watched processes, read from their clocks by the kernel. The wall clock only catches what sleeps: a
+process that is late by the wall clock and has not had an eighth of a core in all that time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import select
+import signal
+import socket
+import time
+
+from . import zygote
+from .wire import FrameBuffer, Oversized, framed
+
+_WALL_FACTOR = 4.0
+_WALL_FLOOR_SECONDS = 2.0  # so that small budgets do not count a busy machine's hiccups
+_ASLEEP_FACTOR = 8.0  # less than one part in this many of a core is sleep
+_CHUNK = 1 << 16
+
+
+class Late(Exception):
+    """The budget is spent."""
+
+
+class Gone(Exception):
+    """The process ended, closed its channel, or sent more than it may."""
+
+
+def longest_wall_seconds(cpu_seconds: float) -> float:
+    """What a budget can take by the wall clock at the very most."""
+    return max(_WALL_FLOOR_SECONDS, _ASLEEP_FACTOR * cpu_seconds)
+
+
+class Budget:
+    """CPU seconds for each of some processes, from now on, and wall seconds for all of them."""
+
+    def __init__(self, pids: list[int], cpu_seconds: float) -> None:
+        self._cpu_seconds = cpu_seconds
+        self._clocks = [(_cpu_clock(pid), _read_clock(_cpu_clock(pid))) for pid in pids]
+        self._start = time.monotonic()
+        self._patience = max(_WALL_FLOOR_SECONDS, _WALL_FACTOR * cpu_seconds)
+
+    def left(self) -> float:
+        """Seconds that may pass until the budget can be spent at the earliest. Raises Late when it is."""
+        used = [_read_clock(clock) - start for clock, start in self._clocks]
+        wall = max(self._patience, _ASLEEP_FACTOR * sum(used)) - (time.monotonic() - self._start)
+        left = min(self._cpu_seconds - max(used), wall)
+        if left <= 0:
+            raise Late
+        return left
+
+    def poll_milliseconds(self) -> int:
+        """`left`, rounded up to what `poll` takes."""
+        return max(1, math.ceil(1000 * self.left()))
+
+
+def _cpu_clock(pid: int) -> int:
+    """The clock id of a process' CPU time (Linux: see clock_getcpuclockid)."""
+    return ((~pid) << 3) | 2
+
+
+def _read_clock(clock: int) -> float:
+    try:
+        return time.clock_gettime(clock)
+    except OSError:  # the process ended, or this system has no such clocks: the wall clock decides
+        return 0.0
+
+
+class Peer:
+    """One forked process and the channel to it."""
+
+    def __init__(self, server: zygote.Client, role: zygote.Role, allowance: zygote.Allowance, extra: list[int]) -> None:
+        """`extra`: descriptors for standard input and output of a script. The caller closes them."""
+        self._server = server
+        self._socket, theirs = socket.socketpair()
+        self._socket.setblocking(False)
+        self._inbox = FrameBuffer(allowance.output_bytes + 4096)
+        self._outbox = bytearray()
+        self._poll = select.poll()
+        self._poll.register(self._socket, select.POLLIN)
+        try:
+            self.pid = server.fork(role, allowance, [theirs.fileno(), *extra])
+        finally:
+            theirs.close()
+
+    def send(self, payload: bytes) -> None:
+        """Queues a frame; what does not fit the socket now leaves while `receive` waits."""
+        self._outbox += framed(payload)
+        self.flush()
+
+    def deliver(self, budget: Budget) -> None:
+        """Waits until the queue is empty. Raises Late."""
+        while self._outbox:
+            self._poll.modify(self._socket, select.POLLOUT)
+            self._poll.poll(budget.poll_milliseconds())
+            self.flush()
+
+    def receive(self, budget: Budget) -> bytes:
+        """The next frame. Raises Late or Gone."""
+        try:
+            while (payload := self._inbox.next()) is None:
+                if not self._read():
+                    self._poll.modify(self._socket, select.POLLIN | (select.POLLOUT if self._outbox else 0))
+                    if any(event & select.POLLOUT for _, event in self._poll.poll(budget.poll_milliseconds())):
+                        self.flush()
+        except Oversized as error:
+            raise Gone from error
+        return payload
+
+    def end(self) -> None:
+        """Kills the process and forgets it."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+        self._server.reap(self.pid)
+        self._socket.close()
+
+    def forget(self) -> None:
+        """Closes the channel of a process that has already been reaped."""
+        self._socket.close()
+
+    def _read(self) -> bool:
+        try:
+            data = self._socket.recv(_CHUNK)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            raise Gone from error
+        if not data:
+            raise Gone
+        self._inbox.feed(data)
+        return True
+
+    def flush(self) -> None:
+        """Sends as much of the queue as fits now."""
+        try:
+            while self._outbox:
+                del self._outbox[: self._socket.send(self._outbox[:_CHUNK])]
+        except BlockingIOError:
+            pass
+        except OSError:  # nobody listens any more: `receive` finds out
+            self._outbox.clear()

@@ -1,0 +1,144 @@
+"""The process that runs one program: arguments in, encoded values out. Everything after `exec` is untrusted.
+
+It holds the program and the arguments, no expected value and no test. Each test gets a fresh namespace of the compiled
+program; what a test leaves behind in modules of the standard library stays visible to the next test of the same
+program, and to nothing else.
+
+Frames in: PROGRAM (marshalled code or source, entry point), then CALLS (a cell's number and its calls) or REMOTE (one
+call of a judge). Frames out: JSON `[cell, "v", values]`, `[cell, "x", exception names, its arguments]`, or
+`[cell, "u"]` for a value without plain form.
+"""
+
+from __future__ import annotations
+
+import builtins
+import decimal
+import marshal
+import os
+import random
+import struct
+import sys
+import types
+from typing import Any
+
+from . import codec
+from .wire import FrameStream
+
+PROGRAM, CALLS, REMOTE = b"P", b"C", b"R"
+CELL = struct.Struct("<I")
+REMOTE_CELL = struct.Struct("<I?")  # number, and whether the namespace is to be a fresh one
+_RECURSION_LIMIT = 1000
+_MAX_MESSAGE_CHARS = 2000
+
+Namespace = dict[str, Any]
+
+
+def serve(stream: FrameStream, output_bytes: int) -> None:
+    """Answers calls until it is killed."""
+    code_hex, source, entry = marshal.loads(stream.read()[1:])
+    program = _Program(code_hex, source, entry, output_bytes)
+    while True:
+        message = stream.read()
+        kind, body = message[:1], message[1:]
+        if kind == CALLS:
+            (cell,) = CELL.unpack_from(body)
+            stream.write(program.cell(cell, body[CELL.size :]))
+        elif kind == REMOTE:
+            cell, fresh = REMOTE_CELL.unpack_from(body)
+            stream.write(program.remote(cell, fresh, body[REMOTE_CELL.size :]))
+        else:
+            os._exit(1)
+
+
+class _Program:
+    """One program, compiled, with the namespace of the cell in progress."""
+
+    def __init__(self, code_hex: str | None, source: str, entry: str, output_bytes: int) -> None:
+        self._entry = entry
+        self._cap = output_bytes
+        self._broken: BaseException | None = None
+        self._namespace: Namespace = {}
+        try:
+            compiled = marshal.loads(bytes.fromhex(code_hex)) if code_hex else compile_source(source, "<solution>")
+            self._code: types.CodeType = compiled
+        except BaseException as error:
+            self._broken = error
+
+    def cell(self, cell: int, encoded_calls: bytes) -> bytes:
+        """All calls of one literal test, in order, until one raises."""
+        try:
+            self._refresh()
+            values = [self._call(args, kwargs) for args, kwargs in codec.loads(encoded_calls)]
+            return self._capped(cell, [cell, "v", [codec.encode(value) for value in values]])
+        except codec.Unsupported:
+            return codec.to_bytes([cell, "u"])
+        except BaseException as error:
+            return _raised(cell, error)
+
+    def remote(self, cell: int, fresh: bool, encoded_call: bytes) -> bytes:
+        """One call of a judge: the value, the arguments as the call left them, and which of them is the value."""
+        try:
+            if fresh:
+                self._refresh()
+            args, kwargs = codec.loads(encoded_call)
+            value = self._call(args, kwargs)
+            given = [*args, *kwargs.values()]
+            alias = next((i for i, arg in enumerate(given) if arg is value and _mutable(arg)), None)
+            after = [codec.encode(arg) if _mutable(arg) else None for arg in given]
+            return self._capped(cell, [cell, "v", codec.encode(value, iterators=True), after, alias])
+        except codec.Unsupported:
+            return codec.to_bytes([cell, "u"])
+        except BaseException as error:
+            return _raised(cell, error)
+
+    def _refresh(self) -> None:
+        if self._broken is not None:
+            raise self._broken
+        reset_interpreter()
+        self._namespace = fresh_module("solution")
+        exec(self._code, self._namespace)
+
+    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if self._entry not in self._namespace:
+            raise NameError(f"name {self._entry!r} is not defined")
+        return self._namespace[self._entry](*args, **kwargs)
+
+    def _capped(self, cell: int, answer: list[Any]) -> bytes:
+        encoded = codec.to_bytes(answer)
+        return encoded if len(encoded) <= self._cap else codec.to_bytes([cell, "u"])
+
+
+def compile_source(source: str, filename: str) -> types.CodeType:
+    """Compiled without this file's own `from __future__` flags."""
+    return compile(source, filename, "exec", dont_inherit=True)
+
+
+def fresh_module(name: str) -> Namespace:
+    """The namespace of a new module that is registered, as dataclasses and typing look their modules up by name."""
+    module = types.ModuleType(name)
+    module.__dict__["__builtins__"] = builtins
+    sys.modules[name] = module
+    return module.__dict__
+
+
+def reset_interpreter() -> None:
+    """The interpreter-wide state that programs commonly touch, as a new process would have it."""
+    random.seed(0)
+    sys.setrecursionlimit(_RECURSION_LIMIT)
+    decimal.setcontext(decimal.Context(decimal.DefaultContext.prec))
+
+
+def _mutable(value: Any) -> bool:
+    return isinstance(value, (list, dict, set, bytearray))
+
+
+def _raised(cell: int, error: BaseException) -> bytes:
+    """An exception by the names of its classes, so that a judge can raise the nearest builtin one."""
+    names = [kind.__name__ for kind in type(error).__mro__ if issubclass(kind, BaseException)]
+    try:
+        args = codec.encode(list(error.args))
+        if len(codec.to_bytes(args)) > _MAX_MESSAGE_CHARS:
+            raise codec.Unsupported("a long message")
+    except Exception:
+        args = []
+    return codec.to_bytes([cell, "x", names, args])

@@ -1,0 +1,145 @@
+"""The trainer's end of one worker: start it from a clean interpreter, talk to it, end it and everything it forked."""
+
+from __future__ import annotations
+
+import json
+import marshal
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from zerocoder.execution.sandbox.wire import FrameBuffer, Oversized, framed
+from zerocoder.problems import ZeroCoderError
+
+_START_SECONDS = 60.0
+_SEND_SECONDS = 60.0
+_END_SECONDS = 3.0
+_MAX_ANSWER = 256 << 20
+# The package is loaded on its own, not as zerocoder.execution.sandbox: that would import numpy.
+_BOOTSTRAP = (
+    "import sys; sys.path.insert(0, sys.argv[1]); from sandbox import guard; del sys.path[0]; "
+    "guard.main(int(sys.argv[2]), int(sys.argv[3]), sys.argv[4])"
+)
+_FLAGS = ("-s", "-S", "-P")  # isolated mode without -E: the emptied environment carries the hash seed
+_ENVIRONMENT = {"PYTHONHASHSEED": "0", "PYTHONUTF8": "1"}
+
+
+class WorkerDied(Exception):
+    """The worker ended, answered nonsense or does not answer. Its work has to be done again by another one."""
+
+
+class Worker:
+    """One warm worker process. Not thread-safe."""
+
+    def __init__(self, floor: str) -> None:
+        """Starts the process without waiting for it; `wait_ready` does."""
+        self._socket, theirs = socket.socketpair()
+        command = [sys.executable, *_FLAGS, "-c", _BOOTSTRAP, str(Path(__file__).parent)]
+        try:
+            self._process = subprocess.Popen(
+                [*command, str(theirs.fileno()), str(os.getpid()), floor],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                env=_ENVIRONMENT,
+                cwd="/",
+                start_new_session=True,
+            )
+        except BaseException:
+            self._socket.close()
+            raise
+        finally:
+            theirs.close()
+        self._inbox = FrameBuffer(_MAX_ANSWER)
+        self._ticket = 0
+        self.isolation = ""  # known when it is ready
+        self.held: int | None = None  # the job of the current run whose tests the worker holds
+
+    @property
+    def pid(self) -> int:
+        """The process that takes everything of this worker with it when it is killed."""
+        return self._process.pid
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def wait_ready(self) -> None:
+        """Waits until the worker is set up, and learns the isolation it reached.
+
+        Raises ZeroCoderError when this host does not reach the level asked for, WorkerDied when it does not start.
+        """
+        self._socket.settimeout(_START_SECONDS)
+        try:
+            while (payload := self._inbox.next()) is None:
+                if not (data := self._socket.recv(1 << 16)):
+                    raise WorkerDied("a worker ended while it was starting")
+                self._inbox.feed(data)
+        except OSError as error:
+            raise WorkerDied(f"a worker does not start: {error}") from error
+        hello = json.loads(payload)
+        if "refused" in hello:
+            raise ZeroCoderError(
+                f"this host does not reach the isolation asked for: {hello['refused']}; allow user namespaces on it, "
+                "or accept less with verifier.isolation=standard (or =none, for programs you trust)"
+            )
+        self.isolation = str(hello["isolation"])
+
+    def send(self, request: tuple[Any, ...]) -> None:
+        """Hands over one request. Raises WorkerDied."""
+        self._socket.settimeout(_SEND_SECONDS)
+        self._ticket += 1
+        try:
+            self._socket.sendall(framed(marshal.dumps((self._ticket, *request))))
+        except OSError as error:
+            raise WorkerDied("a worker does not listen") from error
+
+    def receive(self) -> Any:
+        """What has arrived: the answer to the last request, or `...` while it is incomplete. Never waits.
+
+        Raises WorkerDied, also for the answer to any other request.
+        """
+        self._socket.setblocking(False)
+        try:
+            data = self._socket.recv(1 << 18)
+        except BlockingIOError:
+            return ...
+        except OSError as error:
+            raise WorkerDied("a worker's connection broke") from error
+        if not data:
+            raise WorkerDied("a worker ended")
+        self._inbox.feed(data)
+        try:
+            payload = self._inbox.next()
+            if payload is None:
+                return ...
+            ticket, answer = json.loads(payload)
+            if ticket != self._ticket:
+                raise WorkerDied("a worker answers another request")
+            return answer
+        except (Oversized, TypeError, ValueError, RecursionError) as error:
+            raise WorkerDied("a worker answers nonsense") from error
+
+    def kill(self) -> None:
+        """Ends the worker now, whatever it is doing, and waits until it is gone."""
+        self._socket.close()
+        self._process.terminate()
+        self._reap()
+
+    def ask_to_end(self) -> None:
+        """Tells an idle worker that no more requests come. `kill` afterwards waits for it."""
+        self._socket.close()
+
+    def abandon(self) -> None:
+        """In a forked copy of the trainer: closes this copy's descriptor and leaves the process to its owner."""
+        self._socket.close()
+        self._process.returncode = 0  # not our child: nothing to wait for
+
+    def _reap(self) -> None:
+        try:
+            self._process.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()

@@ -1,0 +1,111 @@
+"""Files and folders that appear whole or not at all.
+
+The new content is written beside its place, flushed to the disk and renamed over it, so that a reader, a crash or a
+full disk never meets half a file. A full disk is the user's to solve and becomes a `ZeroCoderError`.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from zerocoder.problems import ZeroCoderError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def write_bytes(path: Path | str, content: bytes) -> None:
+    """Write `content` to `path`, making its folders; the old file stays as it was if anything fails."""
+    path = Path(path)
+    with _explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tmp = _beside(path)
+        try:
+            with tmp.open("xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(tmp, path)
+        except BaseException:
+            with suppress(OSError):
+                tmp.unlink()
+            raise
+
+
+def write_text(path: Path | str, text: str) -> None:
+    """Write `text` as UTF-8; lone surrogates, which model-written text can hold, become `?`."""
+    write_bytes(path, text.encode("utf-8", errors="replace"))
+
+
+def write_json(path: Path | str, value: Any) -> None:
+    """Write `value` as indented JSON with a newline at its end."""
+    write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def replace_dir(tmp: Path | str, final: Path | str) -> None:
+    """Give the finished folder `tmp` its name `final`; a folder that had the name is removed.
+
+    Both lie on one file system. A crash in between leaves `final` absent, never half of it.
+    """
+    tmp, final = Path(tmp), Path(final)
+    with _explained(final):
+        for folder, _, names in os.walk(tmp):
+            for name in names:
+                _flush(Path(folder, name))
+            _flush(Path(folder))
+        old = _beside(final)
+        if final.exists():
+            os.replace(final, old)
+        os.replace(tmp, final)
+        _flush(final.parent)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def new_dir(final: Path | str) -> Iterator[Path]:
+    """A fresh folder beside `final` to fill; it becomes `final` when the block ends well, else it is removed."""
+    final = Path(final)
+    with _explained(final):
+        final.parent.mkdir(parents=True, exist_ok=True)
+        tmp = _beside(final)
+        tmp.mkdir()
+        try:
+            yield tmp
+            replace_dir(tmp, final)
+        except BaseException:
+            shutil.rmtree(tmp, ignore_errors=True)
+            raise
+
+
+def _flush(path: Path) -> None:
+    """Push a file or folder to the disk, so that a rename never survives a power cut that its content did not."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _beside(path: Path) -> Path:
+    """A free name in the same folder, hidden and marked as unfinished."""
+    return path.with_name(f".tmp-{path.name}-{secrets.token_hex(4)}")
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn a full disk and a folder that cannot be written into one line."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise ZeroCoderError(f"no disk space to write {path}") from error
+        if isinstance(error, PermissionError):
+            raise ZeroCoderError(f"cannot write {error.filename or path}: {error.strerror}") from error
+        raise

@@ -1,0 +1,225 @@
+"""ZeroCoderModule: one training step of co-evolution, in the order of the paper's Figure 1.
+
+    problems -> rollouts of both roles -> passing matrices -> consensus -> rewards of the role whose turn it is
+             -> group-relative advantages -> one GRPO step
+
+Coder and tester take turns step by step (the paper's section 3.2: updating both in one step would train the second on
+data of a policy that is gone). What a stage does lives in that stage's part; this file only puts them in order. Steps
+are Lightning's `global_step`: one optimizer step each, however many micro-batches it took.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import lightning as L
+import numpy as np
+import torch
+from torch import Tensor
+
+from zerocoder.config import AlgorithmConfig, TrainerConfig
+from zerocoder.console import Clock
+from zerocoder.execution import Executor
+from zerocoder.grpo import Experience, MicroBatch, TrainingSample, completion_logprobs, group_advantages, policy_loss
+from zerocoder.interaction import Interaction, interact
+from zerocoder.interrupts import DeferredInterrupt
+from zerocoder.problems import Problem, Role, ZeroCoderError
+from zerocoder.rewarding import Rewarder
+from zerocoder.rewards import Rewards
+from zerocoder.rollout.sampler import Sampler
+from zerocoder.selection.base import Consensus, Selector, select_shown
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateStats:
+    """Means over the completion tokens of a step, and the gradient's norm before clipping."""
+
+    loss: float
+    kl: float
+    entropy: float  # nats
+    clip_fraction: float
+    grad_norm: float
+    logprob_gap_mean: float  # |engine - trainer| log-prob
+    logprob_gap_max: float
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """Everything that one training step saw and did, for callbacks to log."""
+
+    step: int
+    role: Role
+    interactions: tuple[Interaction, ...]
+    consensus: tuple[Consensus, ...]
+    rewards: tuple[Rewards, ...]
+    advantages: tuple[np.ndarray, ...]
+    update: UpdateStats
+    seconds: dict[str, float]
+
+
+class ZeroCoderModule(L.LightningModule):
+    """The policy with its two roles. `reference` is the frozen initial policy, or None when the KL term is off."""
+
+    def __init__(
+        self,
+        policy: PreTrainedModel,
+        reference: PreTrainedModel | None,
+        sampler: Sampler,
+        executor: Executor,
+        selector: Selector,
+        algorithm: AlgorithmConfig,
+        trainer: TrainerConfig,
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.policy = policy
+        # In a list, so that it is neither trained nor written into checkpoints: the initial weights are on disk.
+        self._reference = [reference]
+        self.sampler = sampler
+        self.executor = executor
+        self.selector = selector
+        self.algorithm = algorithm
+        self.settings = trainer
+        self.rewarder = Rewarder(executor, algorithm, trainer.seed)
+        self.mutation_weight = algorithm.lambda_low  # lambda of this step, set by the reward schedule
+        self.clock = Clock()
+        self.interrupts = DeferredInterrupt()
+        self.result: StepResult | None = None
+
+    @property
+    def role(self) -> Role:
+        """Whose turn it is: the coder's on even steps."""
+        return Role.CODER if self.global_step % 2 == 0 else Role.TESTER
+
+    def training_step(self, batch: list[Problem], batch_idx: int) -> None:
+        step, role = self.global_step, self.role
+        with self.clock("rollout"):
+            groups = self.sampler.sample(batch, ("train", step))
+        with self.clock("execution"):
+            interactions = interact(self.executor, groups, self.algorithm.test_unit)
+        consensus = [select_shown(self.selector, i.matrix) for i in interactions]
+        rewards = self.rewards(role, interactions, consensus, step)
+        advantages = [group_advantages(r.total, r.mask) for r in rewards]
+        with self.clock("training"):
+            update = self.update(experience(role, interactions, advantages), step)
+        self.result = StepResult(
+            step,
+            role,
+            tuple(interactions),
+            tuple(consensus),
+            tuple(rewards),
+            tuple(advantages),
+            update,
+            self.clock.reset(),
+        )
+
+    def rewards(
+        self, role: Role, interactions: Sequence[Interaction], consensus: Sequence[Consensus], step: int
+    ) -> list[Rewards]:
+        """One `Rewards` a problem for the answers of `role`."""
+        if role is Role.CODER:
+            with self.clock("execution"):
+                return self.rewarder.coder(interactions, consensus)
+        with self.clock("execution"):
+            proxies = self.rewarder.proxies(interactions, consensus, step)
+        with self.clock("mutation"):
+            verdicts = self.rewarder.mutant_verdicts(interactions, proxies)
+        return self.rewarder.tester(interactions, proxies, verdicts, self.mutation_weight)
+
+    def update(self, experience: Experience, step: int) -> UpdateStats:
+        """One optimizer step on all of `experience`, in as many micro-batches as memory asks for."""
+        optimizer = self.optimizers()
+        assert not isinstance(optimizer, list)
+        optimizer.zero_grad()
+        sums = torch.zeros(5, dtype=torch.float64)
+        gap_max = 0.0
+        pad = self.policy.config.pad_token_id or 0
+        for batch in experience.micro_batches(self.settings.micro_batch_tokens, pad, self.device):
+            loss, terms, gap = self.micro_step(batch)
+            self.manual_backward(loss / experience.tokens)
+            sums += terms.double().cpu()
+            gap_max = max(gap_max, gap)
+        means = (sums / experience.tokens).tolist()
+        norm = torch.nn.utils.clip_grad_norm_(self.policy.parameters(), self.algorithm.max_grad_norm)
+        self._refuse_non_finite(step, loss=means[0], gradient=float(norm))
+        self.interrupts.hold()  # until the step's bookkeeping is done, see callbacks/checkpoints.py
+        optimizer.step()
+        loss, kl, entropy, clipped, gap = means
+        return UpdateStats(loss, kl, entropy, clipped, float(norm), gap, gap_max)
+
+    def micro_step(self, batch: MicroBatch) -> tuple[Tensor, Tensor, float]:
+        """The summed loss of a micro-batch, token sums (loss, kl, entropy, clipped, gap), and the largest gap."""
+        temperature, chunk = self.sampler.config.temperature, self.settings.logprob_chunk
+        new = completion_logprobs(self.policy, batch, temperature, chunk)
+        reference = self._reference[0]
+        ref_logprobs = None
+        if reference is not None:
+            with torch.no_grad():
+                ref_logprobs = completion_logprobs(reference, batch, temperature, chunk).logprobs
+        # Rollouts are used for one step only, so the policy that drew them is the policy as it is now.
+        out = policy_loss(
+            new.logprobs,
+            new.logprobs.detach(),
+            ref_logprobs,
+            batch.advantages,
+            self.algorithm.clip,
+            self.algorithm.kl_coefficient,
+        )
+        gap = (new.logprobs.detach() - batch.rollout_logprobs).abs()
+        terms = torch.stack([out.loss.detach(), out.kl, new.entropy.sum(), out.clipped.to(out.loss.dtype), gap.sum()])
+        return out.loss, terms, float(gap.max())
+
+    def _refuse_non_finite(self, step: int, **values: float) -> None:
+        bad = [f"{name} {value}" for name, value in values.items() if not np.isfinite(value)]
+        if bad:
+            self.policy.zero_grad(set_to_none=True)
+            raise ZeroCoderError(
+                f"step {step}: {' and '.join(bad)} is not finite; the weights were not changed. Resume from the last "
+                "checkpoint with a lower algorithm.learning_rate or a wider trainer.precision"
+            )
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.AdamW(
+            [p for p in self.policy.parameters() if p.requires_grad],
+            lr=self.algorithm.learning_rate,
+            betas=self.algorithm.adam_betas,
+            weight_decay=self.algorithm.weight_decay,
+        )
+
+    def on_fit_start(self) -> None:
+        if self._reference[0] is not None:
+            self._reference[0].requires_grad_(False)
+            torch.nn.Module.to(self._reference[0], self.device)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        # No stage of ours draws from the global generators; models with dropout and users' callbacks may.
+        checkpoint["rng"] = {
+            "python": random.getstate(),
+            "numpy": np.random.get_state(),
+            "torch": torch.get_rng_state(),
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        random.setstate(checkpoint["rng"]["python"])
+        np.random.set_state(checkpoint["rng"]["numpy"])
+        torch.set_rng_state(checkpoint["rng"]["torch"])
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        return batch  # problems are texts
+
+
+def experience(role: Role, interactions: Sequence[Interaction], advantages: Sequence[np.ndarray]) -> Experience:
+    """The answers of `role` with their advantages, as sequences to learn from."""
+    return Experience(
+        tuple(
+            TrainingSample(r.prompt, r.completion.token_ids, r.completion.logprobs, float(a))
+            for interaction, group in zip(interactions, advantages, strict=True)
+            for r, a in zip(interaction.group.of(role), group, strict=True)
+        )
+    )

@@ -1,0 +1,161 @@
+"""The text zerocoder-nano learns from: coder and tester turns about random pipelines, imperfect at stated rates.
+
+A plausible instruct model is wrong in a few typical ways, not in a thousand random ones: nucleus sampling cuts
+scattered errors off. So most wrong answers here follow the one misreading (*trap*) of a problem, drawn independently
+of anything else in the prompt, so that the model learns to be unsure. Coders fall for traps more often than testers
+do; a consensus of both can therefore tell the readings apart, which is what ZeroCoder's training lives on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from random import Random
+
+from zerocoder.datasets.families.core import Pipeline, Split, Value, compile_function, literal
+from zerocoder.datasets.families.sampling import attempt, bugs, draw_input, draw_pipeline, is_presentable
+from zerocoder.problems import Problem, Role
+from zerocoder.prompts import PromptStyle, messages
+
+TESTER_SHARE = 0.64  # of the turns; about 70 % of the tokens. Computing outputs is the harder skill
+# Rates among the answers about one problem; what is left is right.
+CODER_MISREADS_STRONG = 0.54  # coders that fall for a strong trap: more than read rightly
+CODER_MISREADS_WEAK = 0.36  # coders that fall for a weak trap, or forget a step where there is no trap
+CODER_BUGS = 0.06  # off-by-one constants, swapped or forgotten steps: many modes, mostly cut off by top-p
+TESTER_MISREADS = 0.28  # tester answers that follow the trap, with at least one assert that shows it
+TESTER_WEAK = 0.12  # right answers on inputs that no reading tells apart
+TESTER_SLIPS = 0.05  # answers with one wrong value
+ASSERTS = (2, 3)  # asserts in a tester answer, equally often
+# Number of steps of a pipeline at the start and at the end of training: skills first, compositions later.
+EARLY_LENGTHS = {1: 0.75, 2: 0.25, 3: 0.0}
+LATE_LENGTHS = {1: 0.20, 2: 0.52, 3: 0.28}
+CURRICULUM = 0.4  # share of the training over which the lengths move from early to late
+TRIES = 24  # inputs drawn in search of one that serves
+
+
+class Reading(StrEnum):
+    RIGHT = "right"
+    MISREAD = "misread"
+    BUG = "bug"
+    WEAK = "weak"
+    SLIP = "slip"
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One training sample: the user's words and the assistant's."""
+
+    role: Role
+    reading: Reading
+    pipeline: Pipeline
+    prompt: str
+    answer: str
+
+
+def as_problem(pipeline: Pipeline) -> Problem:
+    """The pipeline as the policy sees it."""
+    return Problem("", pipeline.statement, entry_point=pipeline.entry_point, signature=pipeline.signature)
+
+
+def fenced(code: str) -> str:
+    return f"```python\n{code}\n```"
+
+
+def draw_turn(rng: Random, progress: float = 1.0) -> Turn:
+    """A random turn; `progress` in [0, 1] is how far the training has come."""
+    while True:
+        pipeline = draw_pipeline(rng, Split.PRETRAIN, _lengths(progress))
+        role = Role.TESTER if rng.random() < TESTER_SHARE else Role.CODER
+        reading = draw_reading(pipeline, role, rng)
+        answer = write_program(pipeline, reading, rng) if role is Role.CODER else write_tests(pipeline, reading, rng)
+        if answer is not None:
+            prompt = messages(as_problem(pipeline), role, PromptStyle.COMPACT)[-1]["content"]
+            return Turn(role, reading, pipeline, prompt, fenced(answer))
+
+
+def _lengths(progress: float) -> dict[int, float]:
+    late = min(1.0, progress / CURRICULUM)
+    return {n: (1 - late) * EARLY_LENGTHS[n] + late * LATE_LENGTHS[n] for n in LATE_LENGTHS}
+
+
+def draw_reading(pipeline: Pipeline, role: Role, rng: Random) -> Reading:
+    """How this answer reads the problem."""
+    can_misread = pipeline.trap_source != pipeline.source
+    if role is Role.CODER:
+        misreads = CODER_MISREADS_STRONG if pipeline.strong else CODER_MISREADS_WEAK
+        rates = {Reading.MISREAD: misreads * can_misread, Reading.BUG: CODER_BUGS}
+    else:
+        rates = {Reading.MISREAD: TESTER_MISREADS * can_misread, Reading.WEAK: TESTER_WEAK, Reading.SLIP: TESTER_SLIPS}
+    return rng.choices([*rates, Reading.RIGHT], [*rates.values(), 1 - sum(rates.values())])[0]
+
+
+def write_program(pipeline: Pipeline, reading: Reading, rng: Random) -> str:
+    """A program under `reading`."""
+    if reading is Reading.MISREAD:
+        return pipeline.trap_source
+    if reading is Reading.BUG:
+        return rng.choice(bugs(pipeline))
+    return pipeline.source
+
+
+def write_tests(pipeline: Pipeline, reading: Reading, rng: Random) -> str | None:
+    """Two or three asserts under `reading`, or None when no inputs serve it."""
+    name = pipeline.entry_point
+    right = compile_function(pipeline.source, name)
+    wrong = compile_function(pipeline.trap_source, name)
+    function = wrong if reading is Reading.MISREAD else right
+    count = rng.choice(ASSERTS)
+    telling = 0 if reading is Reading.WEAK or pipeline.trap_source == pipeline.source else 1
+    arguments = _choose_inputs(pipeline, function, right, wrong, count, telling, rng)
+    if arguments is None:
+        return None
+    arguments.sort(key=lambda a: len(literal(a)))
+    values = [function(a) for a in arguments]
+    if reading is Reading.SLIP:
+        at = rng.randrange(count)
+        values[at] = slip(values[at], rng)
+    return "\n".join(f"assert {name}({literal(a)}) == {literal(v)}" for a, v in zip(arguments, values, strict=True))
+
+
+def _choose_inputs(
+    pipeline: Pipeline,
+    function: Callable[[Value], Value],
+    right: Callable[[Value], Value],
+    wrong: Callable[[Value], Value],
+    count: int,
+    telling: int,
+    rng: Random,
+) -> list[Value] | None:
+    """`count` different inputs; the first `telling` tell the readings apart, all do not when `telling` is 0."""
+    chosen: dict[str, Value] = {}
+    for _ in range(TRIES):
+        argument = draw_input(pipeline, rng, short=not telling and rng.random() < 0.3)
+        ok, value = attempt(function, argument)
+        if not ok or not is_presentable(value) or literal(argument) in chosen:
+            continue
+        if not value and any(not function(a) for a in chosen.values()) and rng.random() < 0.7:
+            continue  # one empty result an answer is enough
+        tells = attempt(right, argument) != attempt(wrong, argument)
+        if (telling and len(chosen) < telling and not tells) or (not telling and tells and wrong is not right):
+            continue
+        chosen[literal(argument)] = argument
+        if len(chosen) == count:
+            return list(chosen.values())
+    return None
+
+
+def slip(value: Value, rng: Random) -> Value:
+    """`value` with one small mistake."""
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int):
+        return value + rng.choice((-1, 1))
+    if isinstance(value, str):
+        return value[:-1] if value else rng.choice("aeo")
+    if isinstance(value, dict):
+        return {k: slip(v, rng) for k, v in value.items()} if value else {"a": 1}
+    if not value:
+        return [rng.randrange(5)]
+    at = rng.randrange(len(value))
+    return value[:at] + value[at + 1 :] if rng.random() < 0.5 else [*value[:at], slip(value[at], rng), *value[at + 1 :]]

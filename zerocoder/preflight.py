@@ -1,0 +1,145 @@
+"""Checks before a run: is the model there, is the data, are the devices, the extras and the disk space?
+
+`check` runs the cheap ones before every run, so that a mistake costs seconds and leaves nothing half-written;
+`dry_run` also reads the data and tells about every point.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from zerocoder.config import Config
+from zerocoder.models import resolve
+from zerocoder.problems import ZeroCoderError
+
+if TYPE_CHECKING:
+    import torch
+
+CHECKPOINT_SHARE = 4  # a checkpoint holds the weights twice (state and hf/) and two moments of Adam
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One point that was looked at and found in order; what is not raises."""
+
+    name: str
+    found: str
+
+
+def check(config: Config) -> list[Check]:
+    """The checks that take no time. Raises ZeroCoderError at the first point that is not in order."""
+    return [check_model(config), check_devices(config), check_strategy(config), check_disk(config)]
+
+
+def dry_run(config: Config) -> int:
+    """All checks, with a table of what was found. Raises ZeroCoderError as `check` does."""
+    with config.verifier.build() as executor:
+        verifier = Check("verifier", executor.isolation)
+    table = Table("checked", "found", title=f"experiment {config.experiment}: in order, nothing was trained")
+    for done in [*check(config), check_data(config), verifier]:
+        table.add_row(done.name, Text(done.found, overflow="fold"))
+    Console().print(table)
+    return 0
+
+
+def check_model(config: Config) -> Check:
+    found = resolve(config.model.path)
+    if isinstance(found, Path):
+        return Check("model", f"{found}, {weight_bytes(found) / 2**20:.1f} MiB of weights")
+    cached = _hub_folder() / f"models--{found.replace('/', '--')}"
+    state = "in the hub's cache" if cached.exists() else "not cached yet, will be downloaded from the hub"
+    return Check("model", f"{found}, {state}")
+
+
+def _hub_folder() -> Path:
+    if "HF_HUB_CACHE" in os.environ:
+        return Path(os.environ["HF_HUB_CACHE"])
+    return Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface") / "hub"
+
+
+def weight_bytes(folder: Path) -> int:
+    return sum(f.stat().st_size for pattern in ("*.safetensors", "*.bin") for f in folder.glob(pattern))
+
+
+def check_data(config: Config) -> Check:
+    """The data set can be read and is large enough."""
+    train = config.data.source.train()
+    labelled = sum(p.label is not None for p in train)
+    if len(train) < config.data.batch_size:
+        raise ZeroCoderError(
+            f"data.batch_size={config.data.batch_size} is larger than the {len(train)} training problems; lower it"
+        )
+    if labelled < config.data.calibration:
+        raise ZeroCoderError(
+            f"data.calibration={config.data.calibration} labelled problems are wanted, but only {labelled} of "
+            f"{len(train)} training problems have solution and tests; lower data.calibration or add labels"
+        )
+    return Check(
+        "data", f"{len(train)} training problems, {labelled} labelled; {len(config.data.source.heldout())} held out"
+    )
+
+
+def device(accelerator: str) -> torch.device:
+    """The torch device of an accelerator's name. Raises ZeroCoderError when there is none."""
+    import torch
+
+    if accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
+        raise ZeroCoderError(
+            f"trainer.accelerator={accelerator}: PyTorch sees no CUDA GPU here; use trainer.accelerator=cpu, or install "
+            "a CUDA build of PyTorch (make install TORCH_INDEX=<url>)"
+        )
+    if accelerator == "mps" and not torch.backends.mps.is_available():
+        raise ZeroCoderError("trainer.accelerator=mps: there is no Apple GPU here; use trainer.accelerator=cpu")
+    if accelerator == "auto":
+        accelerator = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device("cuda" if accelerator == "gpu" else accelerator)
+
+
+def check_devices(config: Config) -> Check:
+    import torch
+
+    chosen, wanted = device(config.trainer.accelerator), config.trainer.devices
+    if chosen.type == "cuda" and torch.cuda.device_count() < wanted:
+        raise ZeroCoderError(
+            f"trainer.devices={wanted}: there are {torch.cuda.device_count()} GPUs here; lower trainer.devices"
+        )
+    return Check("devices", f"{wanted} x {chosen.type}")
+
+
+def check_strategy(config: Config) -> Check:
+    strategy = config.trainer.strategy
+    if strategy.startswith("deepspeed"):
+        if importlib.util.find_spec("deepspeed") is None:
+            raise ZeroCoderError(f"trainer.strategy={strategy} needs DeepSpeed: pip install -e '.[gpu]'")
+        if config.trainer.accelerator == "cpu":
+            raise ZeroCoderError(f"trainer.strategy={strategy} needs GPUs; use trainer.strategy=auto on a CPU")
+    return Check("strategy", strategy)
+
+
+def check_disk(config: Config) -> Check:
+    """Room for the checkpoints that are kept and the one that is being written."""
+    root = Path(config.trainer.root).expanduser().absolute()
+    existing = next(p for p in (root, *root.parents) if p.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK):
+        raise ZeroCoderError(f"trainer.root={config.trainer.root}: {existing} is no folder that can be written to")
+    found = resolve(config.model.path)
+    keep = config.callbacks.checkpoints.keep if config.callbacks.checkpoints else 1
+    needed = 0
+    if isinstance(found, Path):
+        needed = CHECKPOINT_SHARE * weight_bytes(found) * (max(keep, 1) + 1)
+    free = shutil.disk_usage(existing).free
+    if free < needed:
+        raise ZeroCoderError(
+            f"no disk space for the checkpoints: they need {needed / 2**20:.0f} MiB, {existing} has "
+            f"{free / 2**20:.0f} MiB left; free some, or name another trainer.root"
+        )
+    return Check("disk", f"{free / 2**30:.1f} GiB free at {existing}, checkpoints need {needed / 2**30:.2f} GiB")

@@ -1,0 +1,104 @@
+"""Coder and tester prompts: a problem -> the chat messages of a role.
+
+Two styles exist. `standard` spells the task out for instruct models and follows the paper's Figures 2 and 3 in
+spirit (their texts are not published in machine-readable form). `compact` says the same in a handful of words, for
+models with a short context such as zerocoder-nano.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from zerocoder.problems import Problem, Role, Style
+
+
+class PromptStyle(StrEnum):
+    STANDARD = "standard"
+    COMPACT = "compact"
+
+
+@dataclass(frozen=True, slots=True)
+class Templates:
+    """User turns by role and problem style; `{statement}`, `{signature}` and `{entry_point}` are filled in."""
+
+    coder_function: str
+    coder_stdin: str
+    tester_function: str
+    tester_stdin: str
+    system: str = ""
+
+    def user_turn(self, problem: Problem, role: Role) -> str:
+        template: str = getattr(self, f"{role.value}_{problem.style.value}")
+        fields = {
+            "{statement}": problem.statement.strip(),
+            "{signature}": problem.signature.strip(),
+            "{entry_point}": problem.entry_point or "",
+        }
+        # Not str.format: statements hold braces, and a filled-in text must not be searched again.
+        return _fill(template, fields)
+
+
+def _fill(template: str, fields: dict[str, str]) -> str:
+    out, rest = [], template
+    while rest:
+        at, key = min(((rest.find(k), k) for k in fields if k in rest), default=(-1, ""))
+        if at < 0:
+            break
+        out += [rest[:at], fields[key]]
+        rest = rest[at + len(key) :]
+    return "".join([*out, rest]).strip()
+
+
+STANDARD = Templates(
+    system="You are an expert Python programmer.",
+    coder_function=(
+        "Write a Python function that solves the problem below.\n\n"
+        "### Problem\n{statement}\n\n"
+        "### Signature\n```python\n{signature}\n```\n\n"
+        "Answer with one fenced ```python block that holds the complete function `{entry_point}` and the imports it "
+        "needs. No examples, no tests, no explanation after the block."
+    ),
+    coder_stdin=(
+        "Write a Python program that solves the problem below. It reads from standard input and prints the answer to "
+        "standard output.\n\n"
+        "### Problem\n{statement}\n\n"
+        "Answer with one fenced ```python block that holds the complete program. No explanation after the block."
+    ),
+    tester_function=(
+        "Write tests for the problem below. You do not see a solution: work out each expected value from the problem "
+        "statement.\n\n"
+        "### Problem\n{statement}\n\n"
+        "### Signature\n```python\n{signature}\n```\n\n"
+        "Answer with one fenced ```python block that holds nothing but 3 assert statements of the form\n"
+        "`assert {entry_point}(<arguments>) == <expected value>`\n"
+        "with literal arguments and literal expected values. Cover an ordinary case and the edge cases that a wrong "
+        "solution would miss. Do not define or import `{entry_point}`."
+    ),
+    tester_stdin=(
+        "Write a test for the problem below: an input and the output a correct program prints for it. You do not see "
+        "a solution: work the output out from the problem statement.\n\n"
+        "### Problem\n{statement}\n\n"
+        "Answer with two fenced blocks, the input first:\n"
+        "```input\n<standard input>\n```\n```output\n<expected standard output>\n```"
+    ),
+)
+
+COMPACT = Templates(
+    coder_function="Solve: {statement}\n{signature}",
+    coder_stdin="Program: {statement}",
+    tester_function="Test: {statement}\n{signature}",
+    tester_stdin="Test program: {statement}",
+)
+
+TEMPLATES = {PromptStyle.STANDARD: STANDARD, PromptStyle.COMPACT: COMPACT}
+
+
+def messages(problem: Problem, role: Role, style: PromptStyle = PromptStyle.STANDARD) -> list[dict[str, str]]:
+    """The chat that asks the policy, in `role`, to answer `problem`."""
+    templates = TEMPLATES[style]
+    system = [{"role": "system", "content": templates.system}] if templates.system else []
+    return [*system, {"role": "user", "content": templates.user_turn(problem, role)}]
+
+
+__all__ = ["COMPACT", "STANDARD", "TEMPLATES", "PromptStyle", "Style", "Templates", "messages"]

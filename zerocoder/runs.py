@@ -1,0 +1,243 @@
+"""A run's folder: runs/<experiment>/<date-time>/, made once, locked while in use, reopened to resume.
+
+config.yaml  environment.json  log.txt  summary.json  samples.jsonl
+tensorboard/  checkpoints/step_000040/{trainer.ckpt, hf/}
+../latest -> the newest run of the experiment
+"""
+
+from __future__ import annotations
+
+import fcntl
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import yaml
+
+from zerocoder.compose import to_yaml
+from zerocoder.config import Config
+from zerocoder.files import write_json, write_text
+from zerocoder.problems import ZeroCoderError
+
+PACKAGES = ("torch", "lightning", "transformers", "tokenizers", "torchmetrics", "hydra-core", "omegaconf", "mutmut",
+            "libcst", "numpy", "scipy", "tensorboard", "vllm", "deepspeed")  # fmt: skip
+MAY_CHANGE = ("trainer.max_steps", "trainer.resume", "trainer.root", "trainer.threads", "trainer.evaluate", "callbacks.",
+              "verifier.workers", "dry_run", "data.cache", "data.heldout_limit")  # fmt: skip
+"""Settings that a resumed run may have other values of: they decide how long and how watched, not what is learnt."""
+
+
+class RunFolder:
+    """One run on disk. Use it as a context: leaving it gives the lock back."""
+
+    def __init__(self, path: Path, checkpoint: Path | None = None) -> None:
+        self.path = path
+        self.checkpoint = checkpoint
+        self._lock = _lock(path)
+
+    @classmethod
+    def create(cls, config: Config) -> RunFolder:
+        """A new folder named by the time, and the experiment's `latest` link to it."""
+        experiment = Path(config.trainer.root, config.experiment)
+        stamp = time.strftime("%Y-%m-%d_%H-%M-%S")
+        try:
+            path = _fresh(experiment, stamp)
+        except OSError as error:
+            raise ZeroCoderError(
+                f"trainer.root={config.trainer.root}: cannot write there ({error.strerror})"
+            ) from error
+        run = cls(path)
+        write_text(path / "config.yaml", to_yaml(config))
+        link = experiment / f".tmp-latest-{os.getpid()}"
+        link.symlink_to(path.name)
+        os.replace(link, experiment / "latest")
+        return run
+
+    @classmethod
+    def open_for_resume(cls, config: Config) -> RunFolder:
+        """The folder and checkpoint that `trainer.resume` names: `latest`, a run's folder or one of its checkpoints."""
+        wanted = str(config.trainer.resume)
+        path = (
+            Path(config.trainer.root, config.experiment, "latest") if wanted == "latest" else Path(wanted).expanduser()
+        )
+        if not path.exists():
+            hint = "start one without trainer.resume" if wanted == "latest" else "name a run's folder, or latest"
+            raise ZeroCoderError(f"trainer.resume={wanted}: there is no {path}; {hint}")
+        path = path.resolve()
+        chosen = path if path.name.startswith("step_") else None
+        folder = path.parent.parent if chosen else path
+        if not (folder / "config.yaml").is_file():
+            raise ZeroCoderError(f"trainer.resume={wanted}: {folder} is no run's folder (it has no config.yaml)")
+        checkpoint = chosen or next((c for c in reversed(_checkpoints(folder)) if complete(c)), None)
+        if checkpoint is None or not complete(checkpoint):
+            raise ZeroCoderError(
+                f"trainer.resume={wanted}: {checkpoint or folder / 'checkpoints'} holds no complete checkpoint; "
+                "start anew without trainer.resume"
+            )
+        _require_same(config, folder)
+        run = cls(folder, checkpoint)
+        run._rewind(int(checkpoint.name.removeprefix("step_")))
+        return run
+
+    def _rewind(self, step: int) -> None:
+        """Take back what was written after `step`: those steps are run again."""
+        self.truncate_after(step)
+        for later in self.checkpoints():
+            if later > self.checkpoint_path(step):
+                shutil.rmtree(later)
+
+    @property
+    def resume_checkpoint(self) -> Path | None:
+        """The trainer's state to continue from."""
+        return None if self.checkpoint is None else self.checkpoint / "trainer.ckpt"
+
+    @property
+    def resume_step(self) -> int | None:
+        """Complete steps of the checkpoint to continue from."""
+        return None if self.checkpoint is None else int(self.checkpoint.name.removeprefix("step_"))
+
+    def checkpoint_path(self, step: int) -> Path:
+        return self.path / "checkpoints" / f"step_{step:06}"
+
+    def checkpoints(self) -> list[Path]:
+        """Oldest first. Unfinished ones carry another name and are not among them."""
+        return _checkpoints(self.path)
+
+    def append_sample(self, record: dict[str, Any]) -> None:
+        with (self.path / "samples.jsonl").open("a", encoding="utf-8", errors="replace") as file:
+            file.write(json.dumps(record) + "\n")
+
+    def truncate_after(self, step: int) -> None:
+        """Drop the samples of steps from `step` on, which are run again, and a last line that was cut off."""
+        file = self.path / "samples.jsonl"
+        if not file.exists():
+            return
+        kept = []
+        for line in file.read_text(encoding="utf-8").splitlines():
+            try:
+                record = json.loads(line)
+            except ValueError:
+                continue
+            if record["step"] < step:
+                kept.append(line + "\n")
+        write_text(file, "".join(kept))
+
+    def write_summary(self, summary: dict[str, Any]) -> None:
+        write_json(self.path / "summary.json", summary)
+
+    def write_environment(self, isolation: str, seed: int) -> None:
+        write_json(self.path / "environment.json", environment(isolation, seed))
+
+    def environment_text(self) -> str:
+        file = self.path / "environment.json"
+        return file.read_text(encoding="utf-8") if file.exists() else "{}"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.close(self._lock)
+
+
+def complete(checkpoint: Path) -> bool:
+    """Whether a checkpoint has its name (it gets it last) and its parts."""
+    parts = ("trainer.ckpt", "hf/config.json")
+    return checkpoint.name.startswith("step_") and all((checkpoint / part).is_file() for part in parts)
+
+
+def environment(isolation: str, seed: int) -> dict[str, Any]:
+    """What a result depends on beside the config."""
+    versions = {}
+    for name in PACKAGES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return {
+        "command": sys.argv,
+        "python": platform.python_version(),
+        "packages": versions,
+        "git": _git(),
+        "seed": seed,
+        "isolation": isolation,
+        "hardware": {
+            "machine": platform.machine(),
+            "system": platform.platform(),
+            "cores": os.cpu_count(),
+            "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+            "gpus": _gpus(),
+        },
+    }
+
+
+def _gpus() -> list[str]:
+    torch = sys.modules.get("torch")  # this file must not be what loads it
+    if torch is None or not torch.cuda.is_available():
+        return []
+    return [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+
+
+def _git() -> dict[str, Any] | None:
+    root = Path(__file__).parent
+
+    def ask(*args: str) -> str:
+        return subprocess.run(["git", *args], cwd=root, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        return {"revision": ask("rev-parse", "HEAD"), "changed": bool(ask("status", "--porcelain", "-uno"))}
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _fresh(experiment: Path, stamp: str) -> Path:
+    experiment.mkdir(parents=True, exist_ok=True)
+    for n in range(1000):
+        path = experiment / (stamp if n == 0 else f"{stamp}_{n}")
+        try:
+            path.mkdir()
+        except FileExistsError:
+            continue
+        return path.resolve()
+    raise RuntimeError(f"a thousand runs were started at {stamp}")
+
+
+def _lock(path: Path) -> int:
+    """The run's lock; the kernel gives it back when the process ends, however it ends."""
+    handle = os.open(path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(handle)
+        raise ZeroCoderError(f"{path} is in use by another process; wait for it to end, or stop it") from error
+    return handle
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    return sorted((folder / "checkpoints").glob("step_*"))
+
+
+def _flat(values: Any, at: str = "") -> dict[str, Any]:
+    if not isinstance(values, dict):
+        return {at: values}
+    return {k: v for key, value in values.items() for k, v in _flat(value, f"{at}.{key}" if at else key).items()}
+
+
+def _require_same(config: Config, folder: Path) -> None:
+    old = _flat(yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8")))
+    new = _flat(yaml.safe_load(to_yaml(config)))
+    changed = sorted(
+        key for key in old.keys() | new.keys() if old.get(key) != new.get(key) and not key.startswith(MAY_CHANGE)
+    )
+    if changed:
+        told = ", ".join(f"{key}={old.get(key)} (now {new.get(key)})" for key in changed[:4])
+        more = f" and {len(changed) - 4} more" if len(changed) > 4 else ""
+        raise ZeroCoderError(f"trainer.resume: {folder} was run with {told}{more}; use its settings or start anew")
