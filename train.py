@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from zerocoder.compose import load, to_dict, to_yaml
-from zerocoder.runs import RunFolder
 
 from zerocoder import cli, preflight
+from zerocoder.compose import load, to_dict, to_yaml
 from zerocoder.config import Config
-from zerocoder.console import log_files, say, stages
+from zerocoder.console import log_files, quiet_libraries, say, stages
 from zerocoder.files import write_json
 from zerocoder.rollout.engine import sampling_of
+from zerocoder.runs import RunFolder
 
 if TYPE_CHECKING:
     import lightning as L
@@ -69,6 +69,7 @@ def train(config: Config, run: RunFolder, executor: Executor) -> None:
 def build(config: Config, executor: Executor) -> tuple[ZeroCoderModule, ProblemDataModule]:
     import torch
 
+    quiet_libraries()
     from zerocoder.datamodule import ProblemDataModule
     from zerocoder.grpo import check_head
     from zerocoder.models import load_policy, load_tokenizer

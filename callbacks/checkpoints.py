@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import lightning as L
-from zerocoder.runs import RunFolder
 
 from zerocoder.files import new_dir
 from zerocoder.module import ZeroCoderModule
 from zerocoder.problems import ZeroCoderError
+from zerocoder.runs import RunFolder
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -57,7 +57,7 @@ class Checkpoints(L.Callback):
         self._failed = True  # unless the next lines succeed
         self._require_space(module)
         with new_dir(final) as folder:
-            trainer.save_checkpoint(folder / STATE_FILE)
+            trainer.save_checkpoint(folder / STATE_FILE, weights_only=False)
             module.policy.save_pretrained(folder / "hf")
             self.tokenizer.save_pretrained(folder / "hf")
         self._failed = False

@@ -10,11 +10,11 @@ from typing import Any
 import lightning as L
 import numpy as np
 from numpy.typing import NDArray
-from zerocoder.runs import RunFolder
 
 from zerocoder.execution import Verdict
 from zerocoder.interaction import Interaction
 from zerocoder.module import StepResult, ZeroCoderModule
+from zerocoder.runs import RunFolder
 
 CELL = 24  # pixels
 COLOURS = {
@@ -146,7 +146,7 @@ def matrix_image(
         for j in range(columns):
             left = (j + 1) * CELL
             image[top + 1 : top + CELL - 1, left + 1 : left + CELL - 1] = COLOURS[Verdict(verdicts[i, j])]
-    for j in np.flatnonzero(tests):
+    for j in np.flatnonzero(tests).tolist():
         left = (j + 1) * CELL
         image[6 : CELL - 6, left + 6 : left + CELL - 6] = blue
     return image

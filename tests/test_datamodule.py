@@ -45,7 +45,7 @@ def sampler() -> Sampler:
     agreed = [fenced("assert double(3) == 6")]
     statements = {n: f"Double {n}." for n in NAMES}
     return scripted_sampler(
-        {s: DOUBLE_SOLUTIONS for s in statements.values()},
+        dict.fromkeys(statements.values(), DOUBLE_SOLUTIONS),
         {s: agreed if n in FLAT else DOUBLE_TESTS for n, s in statements.items()},
     )
 

@@ -54,6 +54,7 @@ def test_a_checkpoint_is_its_hf_folder_and_a_run_its_newest_checkpoint(tmp_path:
     assert resolve(str(tmp_path / "run" / "checkpoints")) == newest / "hf"
     (tmp_path / "latest").symlink_to(tmp_path / "run", target_is_directory=True)
     assert resolve(str(tmp_path / "latest")) == newest / "hf"
+    assert resolve(str(tmp_path)) == newest / "hf"  # an experiment's folder
 
 
 def test_a_half_written_checkpoint_is_not_taken(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from scripted import DOUBLE, DOUBLE_SOLUTIONS, DOUBLE_TESTS, scripted_sampler
 from tiny import tiny_policy
 from torch.utils.data import DataLoader
 
-from zerocoder.config import AlgorithmConfig, TrainerConfig
+from zerocoder.config import AlgorithmConfig, Config, TrainerConfig
+from zerocoder.datamodule import ProblemDataModule
 from zerocoder.execution import Executor, ProcessExecutor
 from zerocoder.grpo import Experience, collate, completion_logprobs
 from zerocoder.module import StepResult, ZeroCoderModule, experience
@@ -24,6 +25,17 @@ from zerocoder.selection.codet import CodeT
 def executor() -> Iterator[Executor]:
     with ProcessExecutor(workers=1) as running:
         yield running
+
+
+class Repeat(ProblemDataModule):
+    """One problem, step after step."""
+
+    def __init__(self, problem: Problem, steps: int) -> None:
+        super().__init__(Config())
+        self.batches = [[problem]] * steps
+
+    def train_dataloader(self) -> DataLoader[list[Problem]]:
+        return DataLoader(self.batches, batch_size=None)
 
 
 class Record(L.Callback):
@@ -60,7 +72,7 @@ def fit(module: ZeroCoderModule, problem: Problem, steps: int) -> Record:
         enable_model_summary=False,
         callbacks=[record],
     )
-    trainer.fit(module, DataLoader([[problem]] * steps, batch_size=None))
+    trainer.fit(module, datamodule=Repeat(problem, steps))
     assert trainer.global_step == steps
     return record
 

@@ -178,7 +178,8 @@ def _model_option(path: str, conf_dir: Path) -> str:
 
 
 def _path_in(file: Path) -> Any:
-    return OmegaConf.load(file).get("path")
+    node = OmegaConf.load(file)
+    return node.get("path") if isinstance(node, DictConfig) else None
 
 
 def _compose(name: str, choices: dict[str, str], conf_dir: Path) -> DictConfig:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import lightning as L
 import numpy as np
+import torch
 from torch.utils.data import DataLoader, IterableDataset
 
 from zerocoder.config import Config
@@ -140,6 +141,9 @@ class ProblemDataModule(L.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[list[Problem]]:
         return DataLoader(_Stream(self), batch_size=None)
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        return batch  # problems are texts
 
     def state_dict(self) -> dict[str, Any]:
         return {"next_step": self.trainer.global_step if self.trainer is not None else self.next_step}

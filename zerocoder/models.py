@@ -59,8 +59,7 @@ def _looks_like_folder(path: str) -> bool:
         path.startswith((".", "/", "~"))
         or path.endswith("/")
         or path.count("/") > 1
-        or Path(path).parent.is_dir()
-        and "/" in path
+        or (Path(path).parent.is_dir() and "/" in path)
     )
 
 
@@ -80,10 +79,10 @@ def _model_folder(folder: Path) -> Path:
     )
 
 
-def checkpoint_folders(run: Path) -> list[Path]:
-    """The Hugging Face folders of a run's (or of its `checkpoints` folder's) checkpoints, oldest first."""
-    found = [*run.glob("step_*/hf"), *run.glob("checkpoints/step_*/hf")]
-    return sorted(found, key=lambda hf: hf.parent.name)
+def checkpoint_folders(folder: Path) -> list[Path]:
+    """The Hugging Face folders of the checkpoints of a run, or of an experiment's latest run, oldest first."""
+    places = (folder, folder / "checkpoints", folder / "latest" / "checkpoints")
+    return sorted((hf for place in places for hf in place.glob("step_*/hf")), key=lambda hf: hf.parent.name)
 
 
 def load_policy(config: ModelConfig, device: torch.device | str = "cpu") -> PreTrainedModel:
@@ -97,12 +96,14 @@ def load_policy(config: ModelConfig, device: torch.device | str = "cpu") -> PreT
 
     source = resolve(config.path)
     with _one_line(config.path):
-        policy, report = AutoModelForCausalLM.from_pretrained(
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
             source,
             revision=config.revision or "main",
             dtype=getattr(torch, config.dtype.value),
             output_loading_info=True,
         )
+    policy: PreTrainedModel = loaded[0]
+    report: dict[str, Any] = loaded[1]
     missing = sorted(report["missing_keys"])
     if missing:
         raise ZeroCoderError(
@@ -111,9 +112,9 @@ def load_policy(config: ModelConfig, device: torch.device | str = "cpu") -> PreT
     _disable_dropout(policy)
     if config.gradient_checkpointing:
         policy.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-    policy.to(device)
+    torch.nn.Module.to(policy, device)
     policy.eval()
-    return policy  # type: ignore[no-any-return]
+    return policy
 
 
 def load_tokenizer(config: ModelConfig) -> PreTrainedTokenizerBase:
@@ -163,7 +164,8 @@ def _disable_dropout(policy: PreTrainedModel) -> None:
         if isinstance(module, nn.Dropout):
             module.p = 0.0
         if isinstance(getattr(module, "attention_dropout", None), float):
-            module.attention_dropout = 0.0  # attention passes it to a function rather than to a Dropout module
+            # Attention passes it to a function rather than to a Dropout module.
+            vars(module)["attention_dropout"] = 0.0
 
 
 def user_cache() -> Path:

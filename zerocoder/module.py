@@ -192,6 +192,9 @@ class ZeroCoderModule(L.LightningModule):
             weight_decay=self.algorithm.weight_decay,
         )
 
+    def on_train_start(self) -> None:
+        self.policy.train()  # gradient checkpointing needs it; there is no dropout, see `models`
+
     def on_fit_start(self) -> None:
         if self._reference[0] is not None:
             self._reference[0].requires_grad_(False)
@@ -209,9 +212,6 @@ class ZeroCoderModule(L.LightningModule):
         random.setstate(checkpoint["rng"]["python"])
         np.random.set_state(checkpoint["rng"]["numpy"])
         torch.set_rng_state(checkpoint["rng"]["torch"])
-
-    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        return batch  # problems are texts
 
 
 def experience(role: Role, interactions: Sequence[Interaction], advantages: Sequence[np.ndarray]) -> Experience:

@@ -94,7 +94,7 @@ def device(accelerator: str) -> torch.device:
 
     if accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
         raise ZeroCoderError(
-            f"trainer.accelerator={accelerator}: PyTorch sees no CUDA GPU here; use trainer.accelerator=cpu, or install "
+            f"trainer.accelerator={accelerator}: PyTorch sees no CUDA GPU; use trainer.accelerator=cpu, or install "
             "a CUDA build of PyTorch (make install TORCH_INDEX=<url>)"
         )
     if accelerator == "mps" and not torch.backends.mps.is_available():

@@ -7,7 +7,7 @@ own so that `prompts` stays free of transformers.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from zerocoder.problems import Problem, Role
 from zerocoder.prompts import PromptStyle, messages
@@ -35,4 +35,4 @@ def prompt_ids(
     ids = tokenizer.apply_chat_template(
         messages(problem, role, style), add_generation_prompt=True, tokenize=True, return_dict=False, **options
     )
-    return tuple(int(token) for token in ids)
+    return tuple(int(token) for token in cast(list[int], ids))

@@ -29,8 +29,8 @@ from zerocoder.problems import ZeroCoderError
 
 PACKAGES = ("torch", "lightning", "transformers", "tokenizers", "torchmetrics", "hydra-core", "omegaconf", "mutmut",
             "libcst", "numpy", "scipy", "tensorboard", "vllm", "deepspeed")  # fmt: skip
-MAY_CHANGE = ("trainer.max_steps", "trainer.resume", "trainer.root", "trainer.threads", "trainer.evaluate", "callbacks.",
-              "verifier.workers", "dry_run", "data.cache", "data.heldout_limit")  # fmt: skip
+MAY_CHANGE = ("trainer.max_steps", "trainer.resume", "trainer.root", "trainer.threads", "trainer.evaluate",
+              "callbacks.", "verifier.workers", "dry_run", "data.cache", "data.heldout_limit")  # fmt: skip
 """Settings that a resumed run may have other values of: they decide how long and how watched, not what is learnt."""
 
 

@@ -123,7 +123,7 @@ def test_references_score_all_and_broken_answers_nothing(executor: Executor) -> 
     # Killed are a - b by both tests, a / b by neither (2 / 5 != 10 and 1 / 5 != 5 by both); left has no mutant.
     assert scores.mutation_score == 1.0
     assert (scores.problems, scores.programs, scores.tests, scores.mutation_tests) == (3, 3, 5, 4)
-    broken = {key: "no code at all" for key in perfect(problems)}
+    broken = dict.fromkeys(perfect(problems), "no code at all")
     scores = run(executor, problems, broken)
     assert (scores.pass_at_1, scores.test_accuracy, scores.mutation_score) == (0.0, 0.0, 0.0)
     assert (scores.coder_format_errors, scores.tester_format_errors) == (1.0, 1.0)

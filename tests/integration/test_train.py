@@ -69,13 +69,34 @@ def test_a_run_leaves_what_it_promises(user: User) -> None:
     }  # fmt: skip
     assert (run.parent / "latest").resolve() == run.resolve()
     tags = scalars(run)
-    for tag in (
-        "reward/coder reward/tester reward/tester_valid reward/tester_mutation reward/lambda matrix/density matrix/rank "
-        "matrix/degenerate selector/consensus_size selector/log10_beta0 selector/log10_alpha_xy "
-        "selector/calibration_accuracy policy/loss policy/kl policy/entropy policy/clip_fraction policy/grad_norm "
-        "rollout/length rollout/truncated rollout/format_errors rollout/engine_logprob_gap verdict/pass verdict/fail "
-        "eval/pass_at_1 eval/test_accuracy eval/mutation_score"
-    ).split():
+    for tag in [
+        "reward/coder",
+        "reward/tester",
+        "reward/tester_valid",
+        "reward/tester_mutation",
+        "reward/lambda",
+        "matrix/density",
+        "matrix/rank",
+        "matrix/degenerate",
+        "selector/consensus_size",
+        "selector/log10_beta0",
+        "selector/log10_alpha_xy",
+        "selector/calibration_accuracy",
+        "policy/loss",
+        "policy/kl",
+        "policy/entropy",
+        "policy/clip_fraction",
+        "policy/grad_norm",
+        "rollout/length",
+        "rollout/truncated",
+        "rollout/format_errors",
+        "rollout/engine_logprob_gap",
+        "verdict/pass",
+        "verdict/fail",
+        "eval/pass_at_1",
+        "eval/test_accuracy",
+        "eval/mutation_score",
+    ]:
         assert tag in tags, tag
     assert max(v for _, v in tags["rollout/engine_logprob_gap_max"]) < 1e-3
     rows = [json.loads(line) for line in (run / "samples.jsonl").read_text().splitlines()]

@@ -111,7 +111,7 @@ def score(items: Sequence[Item], seconds: float) -> Scores:
         programs=int(pass_at_1.count),
         tests=int(accuracy.count),
         mutation_tests=int(mutation.count),
-        too_long=sum(a.answer.format_error == TOO_LONG for a in [*coders, *testers]),
+        too_long=sum(a.format_error == TOO_LONG for a in [*(c.answer for c in coders), *(t.answer for t in testers)]),
         infra=correct.count(None) + valid.count(None) + kills.count(None) - _hidden_twice(testers),
         seconds=seconds,
         items=tuple(items),

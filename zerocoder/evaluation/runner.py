@@ -124,7 +124,7 @@ def _judge_programs(asked: Sequence[_Asked], executor: Executor, progress: OnPro
     for a, program, verdicts in zip(asked, programs, _run(executor, jobs, "programs", progress), strict=True):
         row = verdicts[0]
         if program is None or bool(np.isin(row, (Verdict.PASS, Verdict.INFRA), invert=True).any()):
-            correct = False  # one failed test settles it, whatever was hidden beside it
+            correct: bool | None = False  # one failed test settles it, whatever was hidden beside it
         else:
             correct = None if bool((row == Verdict.INFRA).any()) else True
         items.append(CoderItem(a.answer, program.source if program else None, _names(row), correct))

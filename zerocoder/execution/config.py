@@ -22,6 +22,9 @@ class VerifierConfig:
     memory_mb: int = 512
     isolation: str = "standard"
 
+    def __post_init__(self) -> None:
+        self.build()  # checks every value and starts nothing
+
     def build(self) -> Executor:
         """The executor; its workers start at first use. Raises ZeroCoderError for a value out of range."""
         limits = Limits(cpu_seconds=self.cpu_seconds, memory_mb=self.memory_mb)

@@ -81,11 +81,14 @@ class ProcessExecutor(Executor):
 
     @property
     def isolation(self) -> str:
-        """The level that the weakest worker reaches, e.g. `strict: mount+pid+net+ipc+uts namespaces, uid 65534, seccomp, rlimits`.
+        """The level that the weakest worker reaches, and what it consists of.
+
+        For example `strict: mount+pid+net+ipc+uts namespaces, uid 65534, seccomp, rlimits`.
 
         Starts the workers. Raises ZeroCoderError where the host gives less than asked for.
         """
         with self._lock:
+            self._leave_parents_workers()
             self._start_workers()
             levels = [worker.isolation for worker in self._workers]
             return max(levels, key=lambda level: FLOORS.index(level.partition(":")[0]))
@@ -97,6 +100,7 @@ class ProcessExecutor(Executor):
         INFRA. An interrupt (or an exception of `on_done`) ends the busy workers; the next call starts new ones.
         """
         with self._lock:
+            self._leave_parents_workers()
             batch = Batch(jobs, self.limits)
             if not batch.finished:
                 self._start_workers()
@@ -106,6 +110,7 @@ class ProcessExecutor(Executor):
     def close(self) -> None:
         """Ends all workers and waits until they are gone. A later `run` starts new ones."""
         with self._lock:
+            self._leave_parents_workers()
             _end_all(self._workers, self._owner)
 
     def __enter__(self) -> Self:
@@ -116,13 +121,16 @@ class ProcessExecutor(Executor):
     ) -> None:
         self.close()
 
-    def _start_workers(self) -> None:
-        if self._owner != os.getpid():  # a forked copy of the trainer: its parent's workers are not its own
+    def _leave_parents_workers(self) -> None:
+        """In a forked copy of the trainer: the workers are its parent's, it starts its own."""
+        if self._owner != os.getpid():
             for worker in self._workers:
                 worker.abandon()
             self._workers = []
             self._owner = os.getpid()
             self._finalizer = weakref.finalize(self, _end_all, self._workers, self._owner)
+
+    def _start_workers(self) -> None:
         starting = [Worker(self._floor) for _ in range(self.num_workers - len(self._workers))]
         try:
             for worker in starting:

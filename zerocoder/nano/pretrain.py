@@ -207,7 +207,8 @@ class Pretraining:
         model = LlamaForCausalLM(self.model.config)
         model.load_state_dict(self.model.state_dict())
         with new_dir(self.out) as folder:
-            model.to(torch.bfloat16).save_pretrained(folder)
+            torch.nn.Module.to(model, torch.bfloat16)
+            model.save_pretrained(folder)
             self.tokenizer.save_pretrained(folder)
 
 

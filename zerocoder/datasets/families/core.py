@@ -169,7 +169,7 @@ def split_of(composition: tuple[str, ...]) -> Split:
 def compile_function(source: str, entry_point: str) -> Callable[[Value], Value]:
     """The function of a program of our own making. Never for model-written code."""
     scope: dict[str, Any] = {}
-    exec(compile(source, "<family>", "exec"), scope)  # noqa: S102 - trusted: rendered from the tables of this package
+    exec(compile(source, "<family>", "exec"), scope)
     function: Callable[[Value], Value] = scope[entry_point]
     return function
 

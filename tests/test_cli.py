@@ -1,0 +1,48 @@
+"""The command lines' flags and their answers to mistakes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def run(*args: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, *args], cwd=ROOT, capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.parametrize("script", ["train.py", "evaluate.py"])
+def test_help_and_config(script: str) -> None:
+    done = run(script, "--help")
+    assert done.returncode == 0 and f"usage: python {script}" in done.stdout and "model " in done.stdout
+    done = run(script, "--cfg", "job", "model=nano")
+    assert done.returncode == 0 and "path: nano" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["--sweep"], "unknown flag --sweep"),
+        (["--cfg", "hydra"], "--cfg job"),
+        (["selector=nope"], "unknown selector 'nope'"),
+    ],
+)
+def test_mistakes_are_one_line_with_status_2(args: list[str], message: str) -> None:
+    done = run("train.py", *args)
+    assert done.returncode == 2 and message in done.stderr
+    assert done.stderr.startswith("error: ") and len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    done = subprocess.run(
+        f"{sys.executable} train.py --cfg job | head -1", shell=True, cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.stdout.startswith("experiment: ") and done.stderr == ""
+
+
+def test_version() -> None:
+    assert run("train.py", "--version").stdout.startswith("zerocoder 0.")

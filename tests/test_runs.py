@@ -1,0 +1,120 @@
+"""A run's folder: made, locked, rewound and reopened."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from zerocoder.compose import load
+from zerocoder.config import Config
+from zerocoder.problems import ZeroCoderError
+from zerocoder.runs import RunFolder, complete
+
+
+def config(root: Path, *overrides: str) -> Config:
+    return load([f"trainer.root={root}", *overrides])
+
+
+def checkpoint(run: RunFolder, step: int, parts: tuple[str, ...] = ("trainer.ckpt", "hf/config.json")) -> Path:
+    folder = run.checkpoint_path(step)
+    for part in parts:
+        (folder / part).parent.mkdir(parents=True, exist_ok=True)
+        (folder / part).write_text("x")
+    return folder
+
+
+def closed(run: RunFolder) -> RunFolder:
+    with run:
+        return run
+
+
+def test_a_new_run_has_its_config_and_is_the_latest(tmp_path: Path) -> None:
+    first, second = RunFolder.create(config(tmp_path)), RunFolder.create(config(tmp_path))
+    assert first.path != second.path and (tmp_path / "nano" / "latest").resolve() == second.path
+    assert "max_steps" in (first.path / "config.yaml").read_text()
+    second.write_environment("none", seed=3)
+    environment = json.loads(second.environment_text())
+    assert environment["seed"] == 3 and environment["packages"]["mutmut"].startswith("3.8")
+    assert environment["hardware"]["cores"] == os.cpu_count()
+
+
+def test_a_run_in_use_is_refused_and_free_after_its_process_died(tmp_path: Path) -> None:
+    run = RunFolder.create(config(tmp_path))
+    checkpoint(run, 2)
+    with pytest.raises(ZeroCoderError, match="is in use by another process"):
+        RunFolder.open_for_resume(config(tmp_path, "trainer.resume=latest"))
+    closed(run)
+    hold = f"import fcntl, os; f = os.open({str(run.path / '.lock')!r}, os.O_RDWR); fcntl.flock(f, 2); print(1, flush=1); input()"
+    with subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None and other.stdout.readline()
+        with pytest.raises(ZeroCoderError, match="in use"):
+            RunFolder.open_for_resume(config(tmp_path, "trainer.resume=latest"))
+        other.kill()
+    assert RunFolder.open_for_resume(config(tmp_path, "trainer.resume=latest")).resume_step == 2
+
+
+def test_resume_takes_the_newest_complete_checkpoint(tmp_path: Path) -> None:
+    run = closed(RunFolder.create(config(tmp_path)))
+    checkpoint(run, 2)
+    checkpoint(run, 4)
+    checkpoint(run, 6, parts=("trainer.ckpt",))  # its Hugging Face folder is missing
+    (run.path / "checkpoints" / ".tmp-step_000008-abc").mkdir()
+    again = RunFolder.open_for_resume(config(tmp_path, "trainer.resume=latest"))
+    assert again.resume_step == 4 and again.resume_checkpoint == run.checkpoint_path(4) / "trainer.ckpt"
+    closed(again)
+    by_name = closed(RunFolder.open_for_resume(config(tmp_path, f"trainer.resume={run.checkpoint_path(2)}")))
+    assert by_name.resume_step == 2
+    assert [p.name for p in by_name.checkpoints()] == ["step_000002"]  # later steps are run again
+
+
+def test_samples_are_rewound_to_the_checkpoint(tmp_path: Path) -> None:
+    run = RunFolder.create(config(tmp_path))
+    for step in range(4):
+        run.append_sample({"step": step})
+    with (run.path / "samples.jsonl").open("a") as file:
+        file.write('{"step": 3, "cut off')
+    checkpoint(run, 2)
+    closed(run)
+    RunFolder.open_for_resume(config(tmp_path, "trainer.resume=latest"))
+    assert (run.path / "samples.jsonl").read_text() == '{"step": 0}\n{"step": 1}\n'
+
+
+@pytest.mark.parametrize(
+    ("resume", "message"),
+    [
+        ("latest", "there is no .*latest; start one without trainer.resume"),
+        ("/nowhere", "there is no /nowhere; name a run's folder"),
+    ],
+)
+def test_nothing_to_resume(tmp_path: Path, resume: str, message: str) -> None:
+    with pytest.raises(ZeroCoderError, match=message):
+        RunFolder.open_for_resume(config(tmp_path, f"trainer.resume={resume}"))
+
+
+def test_a_run_without_checkpoint_cannot_resume(tmp_path: Path) -> None:
+    closed(RunFolder.create(config(tmp_path)))
+    with pytest.raises(ZeroCoderError, match="holds no complete checkpoint"):
+        RunFolder.open_for_resume(config(tmp_path, "trainer.resume=latest"))
+    assert not complete(tmp_path)
+
+
+def test_other_settings_are_refused_and_longer_runs_are_not(tmp_path: Path) -> None:
+    run = closed(RunFolder.create(config(tmp_path)))
+    checkpoint(run, 2)
+    with pytest.raises(ZeroCoderError, match=r"was run with trainer.seed=0 \(now 1\)"):
+        RunFolder.open_for_resume(config(tmp_path, "trainer.resume=latest", "trainer.seed=1"))
+    closed(RunFolder.open_for_resume(config(tmp_path, "trainer.resume=latest", "trainer.max_steps=99")))
+
+
+def test_a_root_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    base = config(tmp_path)
+    broken = replace(base, trainer=replace(base.trainer, root=str(tmp_path / "file")))
+    with pytest.raises(ZeroCoderError, match=r"trainer.root=.*file: cannot write there"):
+        RunFolder.create(broken)
