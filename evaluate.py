@@ -1,4 +1,4 @@
-"""Evaluate models: `python evaluate.py model.path=<model> benchmarks=builtin`, `--help` lists what can be set.
+"""Evaluate models: `python evaluate.py model.path=<model> benchmarks=builtin`. `--help` lists what can be set.
 
 Greedy Pass@1 of the coder, accuracy and mutation score of the tester on held-out problems: a table in the terminal,
 and results.json, results.md and every answer with its verdicts as JSON lines in the output folder.
@@ -18,7 +18,7 @@ from rich.console import Console
 from zerocoder import cli, preflight
 from zerocoder.compose import for_model, load_evaluation, to_dict, to_yaml
 from zerocoder.config import EvaluationConfig
-from zerocoder.console import console, stages
+from zerocoder.console import say, stages
 from zerocoder.evaluation.benchmarks import Benchmark, load_benchmarks
 from zerocoder.models import resolve
 from zerocoder.problems import Problem, ZeroCoderError
@@ -34,7 +34,8 @@ CONF = Path(__file__).parent / "conf"
 EXAMPLES = (
     "model.path=nano benchmarks=builtin",
     "model.path=runs/nano/latest compare=[nano]",
-    "model.path=Qwen/Qwen2.5-Coder-0.5B-Instruct benchmarks=builtin limit=20",
+    "model.path=Qwen/Qwen2.5-Coder-0.5B-Instruct benchmarks=mbpp:mbpp.jsonl limit=50",
+    "model.path=my_model benchmarks=jsonl:my_problems.jsonl output=results",
 )
 
 
@@ -49,7 +50,7 @@ def main(argv: list[str]) -> int:
     problems = {b.name: b.problems(config.limit, config.seed) for b in benchmarks}
     folder = output_folder(config.output)
     with config.verifier.build() as executor:
-        console.print(f"isolation  {executor.isolation}", soft_wrap=True)
+        say(f"isolation  {executor.isolation}")
         results = {path: evaluate(c, benchmarks, problems, executor) for path, c in models.items()}
     report(folder, results, models)
     return 0
@@ -124,7 +125,7 @@ def report(folder: Path, results: dict[str, dict[str, Scores]], models: dict[str
 
     write_report(folder, results, {path: to_dict(config) for path, config in models.items()})
     Console().print(results_table(results, "held-out problems, greedy"))
-    console.print(f"results in {folder}", soft_wrap=True, highlight=False)
+    say(f"results in {folder}")
 
 
 if __name__ == "__main__":

@@ -19,8 +19,9 @@ def run(*args: str) -> subprocess.CompletedProcess[str]:
 def test_help_and_config(script: str) -> None:
     done = run(script, "--help")
     assert done.returncode == 0 and f"usage: python {script}" in done.stdout and "model " in done.stdout
-    done = run(script, "--cfg", "job", "model=nano")
-    assert done.returncode == 0 and "path: nano" in done.stdout
+    for flag in (["--cfg", "job"], ["--cfg=job"]):
+        done = run(script, "model=nano", *flag)
+        assert done.returncode == 0 and "path: nano" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -39,9 +40,9 @@ def test_mistakes_are_one_line_with_status_2(args: list[str], message: str) -> N
 
 def test_a_reader_that_goes_away_is_no_error() -> None:
     done = subprocess.run(
-        f"{sys.executable} train.py --cfg job | head -1", shell=True, cwd=ROOT, capture_output=True, text=True
+        f"{sys.executable} train.py --cfg job | true", shell=True, cwd=ROOT, capture_output=True, text=True
     )
-    assert done.stdout.startswith("experiment: ") and done.stderr == ""
+    assert done.stderr == ""
 
 
 def test_version() -> None:

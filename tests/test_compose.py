@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -9,8 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from zerocoder.compose import CONF, groups, load, load_evaluation, to_yaml
-from zerocoder.config import TestUnit
+from zerocoder.binding import bind
+from zerocoder.compose import CONF, for_model, groups, load, load_evaluation, to_yaml
+from zerocoder.config import Config, TestUnit
 from zerocoder.problems import ZeroCoderError
 from zerocoder.prompts import PromptStyle
 from zerocoder.selection.b4 import B4
@@ -86,6 +88,23 @@ def test_overrides_win_in_any_order() -> None:
         (["~selector"], "null"),
         (["trainer"], "key=value"),
         (["model.path=./nowhere"], "nowhere"),
+        (["max_steps=2"], "unknown key 'max_steps'; did you mean 'trainer.max_steps'"),
+        (["trainer.seed=1,2"], r"trainer.seed must be a whole number, got \[1, 2\]"),
+        (["trainer.seed=range(1,3)"], "a run has one value for trainer.seed"),
+        (["selector=b4,codet"], "selector is chosen by name"),
+        (["trainer.root=[1"], r"cannot read 'trainer.root=\[1'"),
+        (["trainer.root=${nowhere}"], "trainer.root: .*'nowhere' not found"),
+        (["experiment=../nano"], "unknown experiment"),
+        (["experiment.name=x"], "experiment must be text"),
+        (["hydra.run.dir=x"], "--cfg job"),
+        (["data=jsonl"], "data.source.path has to be given: add data.source.path=<value>"),
+        (["model=huggingface"], "model.path has to be given"),
+        (["selector._target_=nowhere.B4"], "selector._target_=nowhere.B4 cannot be imported"),
+        (["selector._target_=os.path.join"], "must be the dotted path of a dataclass"),
+        (["model.revision=12"], "model.revision must be text or null, got 12 .*quotes"),
+        (["data.limit=2"], "data.batch_size=8 is larger than data.limit=2"),
+        (["trainer.strategy=deepspeed_stage_2"], "needs GPUs: set trainer.accelerator=gpu"),
+        (["callbacks.extra=[{x: 1}]"], r"callbacks.extra\[0\] must be a node with _target_"),
     ],
 )
 def test_mistakes_name_the_key_in_one_line(overrides: list[str], message: str) -> None:
@@ -103,6 +122,51 @@ def test_dyb4_without_labels_is_refused() -> None:
 def test_evaluation_overrides() -> None:
     config = load_evaluation(["model.path=nano", "benchmarks=builtin", "compare=[nano]", "limit=4"])
     assert (config.benchmarks, config.compare, config.limit) == (["builtin"], ["nano"], 4)
+
+
+def model_folder(folder: Path, **config: str) -> Path:
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "tokenizer.json").write_text("{}")
+    return folder
+
+
+def test_a_model_brings_its_settings(tmp_path: Path) -> None:
+    ours = model_folder(tmp_path / "ours", zerocoder_model="nano")
+    theirs = model_folder(tmp_path / "theirs", zerocoder_model="no longer known")
+    for path, experiment, style in ((ours, "nano", "compact"), (theirs, "huggingface", "standard")):
+        config = load([f"model.path={path}"])
+        assert (config.model.path, config.experiment, config.model.prompt_style) == (str(path), experiment, style)
+        assert load_evaluation([f"model.path={path}"]).model.prompt_style == style
+    assert load(["model.path=some/model"]).experiment == "huggingface"
+    known = load(["model.path=Qwen/Qwen2.5-Coder-7B-Instruct", "data=builtin"])
+    assert (known.experiment, known.model.max_completion_tokens) == ("qwen2.5-coder-7b", 2048)
+    assert load(["model=smollm2-135m"]).experiment == "smollm2-135m"
+
+
+def test_what_is_chosen_wins_over_what_a_model_brings(tmp_path: Path) -> None:
+    theirs = model_folder(tmp_path / "theirs")
+    config = load([f"model.path={theirs}", "experiment=nano"])
+    assert (config.experiment, config.model.prompt_style) == ("nano", "compact")
+    config = load(["model=huggingface", f"model.path={theirs}", "experiment=nano", "data=mbpp", "data.source.path=a"])
+    assert (config.model.prompt_style, config.data.source.path) == ("standard", "a")
+
+
+def test_models_side_by_side_each_have_their_settings(tmp_path: Path) -> None:
+    theirs = model_folder(tmp_path / "their model, 'quoted'")
+    typed = ["model.path=nano", f'compare=["{theirs}"]', "seed=3"]
+    first = load_evaluation(typed)
+    second = load_evaluation([*typed, *for_model(first.compare[0])])
+    assert first.rollout.max_new_tokens == first.model.max_completion_tokens == 96
+    assert second.model.path == str(theirs)
+    assert (second.model.prompt_style, second.rollout.max_new_tokens, second.seed) == ("standard", 1024, 3)
+
+
+def test_a_printed_config_is_the_config() -> None:
+    """Binding what was printed gives the same config: nothing is lost or changed on the way."""
+    for overrides in ([], ["selector=codet", "callbacks.samples=null"], ["algorithm.adam_betas=[0.8,0.9]"]):
+        config = load(overrides)
+        assert bind(Config, yaml.safe_load(to_yaml(config))) == config
 
 
 def test_checking_a_config_loads_nothing_heavy() -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +27,9 @@ def checkpoint(run: RunFolder, step: int, parts: tuple[str, ...] = ("trainer.ckp
     for part in parts:
         (folder / part).parent.mkdir(parents=True, exist_ok=True)
         (folder / part).write_text("x")
+    if "trainer.ckpt" in parts:
+        with zipfile.ZipFile(folder / "trainer.ckpt", "w") as state:  # as torch.save writes it
+            state.writestr("data.pkl", "x" * 100)
     return folder
 
 
@@ -71,6 +75,42 @@ def test_resume_takes_the_newest_complete_checkpoint(tmp_path: Path) -> None:
     by_name = closed(RunFolder.open_for_resume(config(tmp_path, f"trainer.resume={run.checkpoint_path(2)}")))
     assert by_name.resume_step == 2
     assert [p.name for p in by_name.checkpoints()] == ["step_000002"]  # later steps are run again
+
+
+def test_a_damaged_checkpoint_is_passed_over_with_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = closed(RunFolder.create(config(tmp_path)))
+    checkpoint(run, 2)
+    state = checkpoint(run, 4) / "trainer.ckpt"
+    state.write_bytes(state.read_bytes()[:-30])
+    (run.path / "checkpoints" / ".tmp-step_000006-abc").mkdir()
+    again = closed(RunFolder.open_for_resume(config(tmp_path, "trainer.resume=latest")))
+    assert again.resume_step == 2
+    assert "step_000004 is damaged" in " ".join(capsys.readouterr().err.split())
+    assert [p.name for p in (run.path / "checkpoints").iterdir()] == ["step_000002"]
+
+
+def test_a_mistake_before_the_first_step_leaves_nothing(tmp_path: Path) -> None:
+    first = closed(RunFolder.create(config(tmp_path)))
+    second = RunFolder.create(config(tmp_path))
+    with pytest.raises(ZeroCoderError), second:
+        raise ZeroCoderError("data.tau=9 keeps nothing")
+    assert not second.path.exists()
+    assert (tmp_path / "nano" / "latest").resolve() == first.path
+
+
+def test_the_first_run_of_an_experiment_leaves_no_dangling_link(tmp_path: Path) -> None:
+    with pytest.raises(ZeroCoderError), RunFolder.create(config(tmp_path)):
+        raise ZeroCoderError("data.tau=9 keeps nothing")
+    assert list((tmp_path / "nano").iterdir()) == []
+
+
+@pytest.mark.parametrize("error", [ZeroCoderError("no disk space"), KeyboardInterrupt(), ValueError("a bug")])
+def test_what_was_learnt_stays_whatever_ends_the_run(tmp_path: Path, error: BaseException) -> None:
+    run = RunFolder.create(config(tmp_path))
+    with pytest.raises(type(error)), run:
+        run.append_sample({"step": 0})
+        raise error
+    assert run.path.exists() and (tmp_path / "nano" / "latest").resolve() == run.path
 
 
 def test_samples_are_rewound_to_the_checkpoint(tmp_path: Path) -> None:

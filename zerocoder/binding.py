@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import importlib
-import math
+import sys
 import types
 from collections.abc import Mapping, Sequence
 from enum import Enum
@@ -143,7 +143,9 @@ def _fits(kind: Any, value: Any) -> bool:
     if isinstance(kind, type) and issubclass(kind, Enum):
         return value in [member.value for member in kind]
     if kind in (int, float):
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return False
+        if not abs(value) <= sys.float_info.max:  # too large for a float, infinite or not a number
             return False
         return kind is float or float(value).is_integer()  # 1e3 steps are 1000
     return isinstance(value, kind)

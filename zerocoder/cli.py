@@ -25,7 +25,9 @@ def run(
     """
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # the tokenizer's threads do not survive our forks
     try:
-        sys.exit(_dispatch(main, describe, help_text, sys.argv[1:]))
+        status = _dispatch(main, describe, help_text, sys.argv[1:])
+        sys.stdout.flush()  # here, where a reader that is gone can be told from a bug
+        sys.exit(status)
     except ZeroCoderError as mistake:
         print(f"error: {' '.join(str(mistake).split())}", file=sys.stderr)
         sys.exit(MISTAKE)
@@ -50,6 +52,7 @@ def _dispatch(
     if "--version" in argv:
         print(f"zerocoder {__version__}")
         return 0
+    argv = [part for a in argv for part in (a.split("=", 1) if a.startswith("--cfg=") else [a])]
     if "--cfg" in argv:
         at = argv.index("--cfg")
         if argv[at + 1 : at + 2] != ["job"]:

@@ -16,6 +16,8 @@ import shutil
 import subprocess
 import sys
 import time
+import zipfile
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -24,6 +26,7 @@ import yaml
 
 from zerocoder.compose import to_yaml
 from zerocoder.config import Config
+from zerocoder.console import say
 from zerocoder.files import write_json, write_text
 from zerocoder.problems import ZeroCoderError
 
@@ -35,11 +38,15 @@ MAY_CHANGE = ("trainer.max_steps", "trainer.resume", "trainer.root", "trainer.th
 
 
 class RunFolder:
-    """One run on disk. Use it as a context: leaving it gives the lock back."""
+    """One run on disk. Use it as a context: leaving it gives the lock back.
+
+    A new run that ends by a user's mistake before it has learnt anything leaves nothing behind.
+    """
 
     def __init__(self, path: Path, checkpoint: Path | None = None) -> None:
         self.path = path
         self.checkpoint = checkpoint
+        self._latest_before: str | None = None
         self._lock = _lock(path)
 
     @classmethod
@@ -55,9 +62,9 @@ class RunFolder:
             ) from error
         run = cls(path)
         write_text(path / "config.yaml", to_yaml(config))
-        link = experiment / f".tmp-latest-{os.getpid()}"
-        link.symlink_to(path.name)
-        os.replace(link, experiment / "latest")
+        with suppress(OSError):
+            run._latest_before = os.readlink(experiment / "latest")
+        _point_latest(experiment, path.name)
         return run
 
     @classmethod
@@ -75,7 +82,7 @@ class RunFolder:
         folder = path.parent.parent if chosen else path
         if not (folder / "config.yaml").is_file():
             raise ZeroCoderError(f"trainer.resume={wanted}: {folder} is no run's folder (it has no config.yaml)")
-        checkpoint = chosen or next((c for c in reversed(_checkpoints(folder)) if complete(c)), None)
+        checkpoint = chosen or _newest_complete(folder)
         if checkpoint is None or not complete(checkpoint):
             raise ZeroCoderError(
                 f"trainer.resume={wanted}: {checkpoint or folder / 'checkpoints'} holds no complete checkpoint; "
@@ -92,6 +99,8 @@ class RunFolder:
         for later in self.checkpoints():
             if later > self.checkpoint_path(step):
                 shutil.rmtree(later)
+        for unfinished in (self.path / "checkpoints").glob(".tmp-*"):
+            shutil.rmtree(unfinished, ignore_errors=True)
 
     @property
     def resume_checkpoint(self) -> Path | None:
@@ -145,13 +154,29 @@ class RunFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if isinstance(error, ZeroCoderError) and self.checkpoint is None and not self._has_learnt():
+            self._discard()
         os.close(self._lock)
+
+    def _has_learnt(self) -> bool:
+        return (self.path / "samples.jsonl").exists() or bool(self.checkpoints())
+
+    def _discard(self) -> None:
+        """Remove the folder and give `latest` back to the run before, which a resume can continue."""
+        latest = self.path.parent / "latest"
+        if latest.resolve() == self.path:
+            if self._latest_before is None:
+                latest.unlink()
+            else:
+                _point_latest(self.path.parent, self._latest_before)
+        shutil.rmtree(self.path, ignore_errors=True)
 
 
 def complete(checkpoint: Path) -> bool:
-    """Whether a checkpoint has its name (it gets it last) and its parts."""
-    parts = ("trainer.ckpt", "hf/config.json")
-    return checkpoint.name.startswith("step_") and all((checkpoint / part).is_file() for part in parts)
+    """Whether a checkpoint has its name (it gets it last) and its parts, with the trainer's state not cut short."""
+    state = checkpoint / "trainer.ckpt"  # a zip archive, whose directory is at its end
+    named = checkpoint.name.startswith("step_")
+    return named and (checkpoint / "hf" / "config.json").is_file() and zipfile.is_zipfile(state)
 
 
 def environment(isolation: str, seed: int) -> dict[str, Any]:
@@ -221,8 +246,22 @@ def _lock(path: Path) -> int:
     return handle
 
 
+def _point_latest(experiment: Path, name: str) -> None:
+    link = experiment / f".tmp-latest-{os.getpid()}"
+    link.symlink_to(name)
+    os.replace(link, experiment / "latest")
+
+
 def _checkpoints(folder: Path) -> list[Path]:
     return sorted((folder / "checkpoints").glob("step_*"))
+
+
+def _newest_complete(folder: Path) -> Path | None:
+    for checkpoint in reversed(_checkpoints(folder)):
+        if complete(checkpoint):
+            return checkpoint
+        say(f"warning: {checkpoint} is damaged; an older checkpoint is taken")
+    return None
 
 
 def _flat(values: Any, at: str = "") -> dict[str, Any]:
@@ -240,4 +279,7 @@ def _require_same(config: Config, folder: Path) -> None:
     if changed:
         told = ", ".join(f"{key}={old.get(key)} (now {new.get(key)})" for key in changed[:4])
         more = f" and {len(changed) - 4} more" if len(changed) > 4 else ""
-        raise ZeroCoderError(f"trainer.resume: {folder} was run with {told}{more}; use its settings or start anew")
+        raise ZeroCoderError(
+            f"trainer.resume: {folder} was run with {told}{more}; "
+            "repeat the overrides it was started with, or start anew"
+        )

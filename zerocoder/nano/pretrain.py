@@ -37,7 +37,7 @@ class Recipe:
     """Everything that decides the weights."""
 
     seed: int = 0
-    steps: int = 5000
+    steps: int = 2200
     batch_tokens: int = 4096
     vocabulary: int = 768
     width: int = 192
@@ -64,6 +64,7 @@ class Recipe:
             bos_token_id=None,
             eos_token_id=tokenizer.eos_token_id,
             pad_token_id=tokenizer.pad_token_id,
+            zerocoder_model="nano",  # so that its checkpoints are spoken to by conf/model/nano.yaml
         )
 
 

@@ -1,0 +1,133 @@
+"""What is looked at before a run."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+import torch
+from tiny import tiny_policy, tiny_tokenizer
+
+from zerocoder import preflight
+from zerocoder.compose import load
+from zerocoder.config import Config
+from zerocoder.problems import ZeroCoderError
+
+Usage = namedtuple("Usage", "total used free")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("model")
+    tiny_policy().save_pretrained(folder)
+    tiny_tokenizer().save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def problems(tmp_path: Path) -> Path:
+    labelled = {"solution": "def f(x):\n    return x", "tests": ["assert f(1) == 1"]}
+    rows = [{"id": n, "statement": "x", "entry_point": "f", **(labelled if n < 3 else {})} for n in range(6)]
+    file = tmp_path / "problems.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return file
+
+
+def config(model: Path, problems: Path, *overrides: str) -> Config:
+    return load(
+        [
+            f"model.path={model}",
+            "data=jsonl",
+            f"data.source.path={problems}",
+            "data.batch_size=4",
+            "data.calibration=3",
+            "verifier.workers=1",
+            f"trainer.root={problems.parent / 'runs'}",
+            *overrides,
+        ]
+    )
+
+
+def test_a_run_that_can_start(model: Path, problems: Path) -> None:
+    found = {done.name: done.found for done in preflight.check(config(model, problems))}
+    assert str(model) in found["model"] and found["devices"] == "1 x cpu"
+    assert found["data"] == "6 training problems, 3 labelled; 0 held out"
+    assert not (problems.parent / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["data.batch_size=7"], "data.batch_size=7 is larger than the 6 training problems"),
+        (["data.calibration=4"], "data.calibration=4 labelled problems are wanted, but only 3 of 6"),
+        (["data.source.path=nowhere.jsonl"], "data.source.path=nowhere.jsonl: there is no such file"),
+        (["trainer=gpu"], "trainer.accelerator=gpu: PyTorch sees no CUDA GPU; use trainer.accelerator=cpu"),
+        (["trainer.accelerator=mps"], "use trainer.accelerator=cpu"),
+    ],
+)
+def test_what_is_missing_is_one_line(
+    model: Path, problems: Path, overrides: list[str], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(ZeroCoderError) as error:
+        preflight.check(config(model, problems, *overrides))
+    assert message in str(error.value) and "\n" not in str(error.value)
+
+
+def test_more_gpus_than_there_are(model: Path, problems: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(ZeroCoderError, match="trainer.devices=4: there are 1 GPUs here"):
+        preflight.check(config(model, problems, "trainer=deepspeed", "trainer.strategy=auto"))
+
+
+def test_deepspeed_is_named_with_its_command(model: Path, problems: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ZeroCoderError, match=r"needs DeepSpeed: pip install -e '.\[gpu\]'"):
+        preflight.check_strategy(config(model, problems, "trainer=deepspeed"))
+
+
+def test_disk_space_is_asked_for_by_the_weights(model: Path, problems: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stored = (model / "model.safetensors").stat().st_size
+    needed = 4 * stored * 3  # weights twice, two moments; two checkpoints are kept and a third is being written
+    for free, fits in ((needed - 1, False), (needed + 1, True)):
+        monkeypatch.setattr(shutil, "disk_usage", lambda path, free=free: Usage(0, 0, free))
+        if fits:
+            preflight.check_disk(config(model, problems))
+        else:
+            with pytest.raises(ZeroCoderError, match="no disk space for the checkpoints: they need"):
+                preflight.check_disk(config(model, problems))
+    # Half the size in memory, half the room.
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(0, 0, needed // 2 + 1))
+    preflight.check_disk(config(model, problems, "model.dtype=bfloat16"))
+
+
+def test_a_root_that_is_a_file(model: Path, problems: Path) -> None:
+    with pytest.raises(ZeroCoderError, match="is no folder that can be written to"):
+        preflight.check_disk(config(model, problems, f"trainer.root={problems}/runs"))
+
+
+def test_a_hub_model_needs_no_network_to_be_checked(
+    problems: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    chosen = config(Path("some-org/some-model"), problems)
+    assert preflight.check_model(chosen).found == "some-org/some-model, not cached yet, will be downloaded from the hub"
+    (tmp_path / "hub" / "models--some-org--some-model").mkdir(parents=True)
+    assert preflight.check_model(chosen).found == "some-org/some-model, in the hub's cache"
+    assert "known once the model is downloaded" in preflight.check_disk(chosen).found
+
+
+def test_a_dry_run_tells_about_every_point(model: Path, problems: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert preflight.dry_run(config(model, problems)) == 0
+    told = capsys.readouterr().out
+    assert "in order, nothing was trained" in " ".join(told.split())
+    for name in ("model", "devices", "strategy", "disk", "data", "verifier"):
+        assert f" {name} " in told
+    assert preflight.dry_run(config(model, problems, "data.batch_size=7", f"trainer.root={problems}/runs")) == 2
+    told = capsys.readouterr().out
+    assert "2 of 6 points not in order" in told and "data.batch_size=7" in told
