@@ -1,0 +1,45 @@
+"""The built-in problems: enough, sound, and disjoint."""
+
+from __future__ import annotations
+
+from zerocoder.datasets.builtin import Builtin
+from zerocoder.datasets.families.core import compile_function
+from zerocoder.problems import Problem, Style
+
+
+def everything() -> tuple[list[Problem], list[Problem]]:
+    source = Builtin()
+    return source.train(), source.heldout()
+
+
+def test_sizes_and_ids() -> None:
+    train, heldout = everything()
+    assert len(train) >= 300 and len(heldout) >= 150
+    assert len({p.id for p in [*train, *heldout]}) == len(train) + len(heldout)
+    assert not {p.statement for p in train} & {p.statement for p in heldout}
+    assert Builtin().train() == train
+
+
+def test_every_reference_passes_its_own_tests() -> None:
+    for problem in [p for split in everything() for p in split]:
+        assert problem.style is Style.FUNCTION and problem.label is not None and problem.entry_point
+        assert len(problem.label.tests) >= 6, problem.id
+        for test in problem.label.tests:
+            scope = {problem.entry_point: compile_function(problem.label.solution, problem.entry_point)}
+            exec(test.code, scope)
+
+
+def test_tests_are_not_trivial() -> None:
+    """A function that returns its argument, and one that returns a constant, fail almost everywhere."""
+    survivors = 0
+    problems = [p for split in everything() for p in split]
+    for problem in problems:
+        assert problem.label is not None and problem.entry_point
+        for stub in (lambda *a: a[0], lambda *a: 0, lambda *a: []):
+            try:
+                for test in problem.label.tests:
+                    exec(test.code, {problem.entry_point: stub})
+            except AssertionError:
+                continue
+            survivors += 1
+    assert survivors == 0

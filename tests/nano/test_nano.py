@@ -1,0 +1,112 @@
+"""The shipped policy, its text and its pre-training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from random import Random
+
+import pytest
+import torch
+from rich.console import Console
+from safetensors import safe_open
+from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
+
+from zerocoder.answers import parse_program, parse_test
+from zerocoder.datasets.builtin import Builtin
+from zerocoder.datasets.families.core import Split, split_of
+from zerocoder.nano import MODEL_DIR
+from zerocoder.nano.pretrain import Recipe, draw_window, pretrain
+from zerocoder.nano.text import TESTER_SHARE, as_problem, draw_turn
+from zerocoder.problems import Problem, Program, Role, TestCase, ZeroCoderError
+from zerocoder.prompting import prompt_ids
+from zerocoder.prompts import PromptStyle, messages
+
+TINY = Recipe(steps=4, width=32, layers=1, heads=2, feedforward=32, vocabulary=400, save_every=2)
+
+
+def test_the_shipped_folder_is_small_and_plain() -> None:
+    assert sum(f.stat().st_size for f in MODEL_DIR.glob("*.safetensors")) <= 12e6
+    model = AutoModelForCausalLM.from_pretrained(MODEL_DIR, dtype=torch.float32)
+    assert isinstance(model, LlamaForCausalLM) and 2e6 <= sum(p.numel() for p in model.parameters()) <= 6e6
+    assert (MODEL_DIR / "README.md").read_text().count("Apache") + (MODEL_DIR / "README.md").read_text().count("apache")
+    with safe_open(MODEL_DIR / "model.safetensors", "pt") as weights:
+        assert "model.embed_tokens.weight" in weights.keys()  # noqa: SIM118
+
+
+def test_training_and_heldout_problems_never_occur_in_the_text() -> None:
+    source = Builtin()
+    known = {p.statement for p in [*source.train(), *source.heldout()]}
+    assert len(known) > 450
+    rng = Random("another seed than any run's")
+    for i in range(6000):
+        pipeline = draw_turn(rng, i / 6000).pipeline
+        assert split_of(pipeline.composition) is Split.PRETRAIN
+        assert pipeline.statement not in known
+
+
+def test_turns_are_the_prompts_that_training_uses_and_parse() -> None:
+    rng = Random(1)
+    turns = [draw_turn(rng) for _ in range(1500)]
+    for turn in turns:
+        problem = as_problem(turn.pipeline)
+        assert turn.prompt == messages(problem, turn.role, PromptStyle.COMPACT)[-1]["content"]
+        named = Problem("x", problem.statement, entry_point=problem.entry_point, signature=problem.signature)
+        parsed = (parse_program if turn.role is Role.CODER else parse_test)(turn.answer, named)
+        assert isinstance(parsed, Program | TestCase), (turn.answer, parsed)
+    share = sum(t.role is Role.TESTER for t in turns) / len(turns)
+    assert share == pytest.approx(TESTER_SHARE, abs=0.05)
+
+
+def test_sampling_sees_the_tokens_of_pre_training() -> None:
+    """The chat template's prompt, tokenised as for rollouts, is the beginning of the pre-training row."""
+    tokenizer = AutoTokenizer.from_pretrained(MODEL_DIR)
+    from zerocoder.nano.tokenizer import wrap
+
+    for problem in Builtin().heldout()[:40]:
+        for role in Role:
+            text = messages(problem, role, PromptStyle.COMPACT)[-1]["content"]
+            assert list(prompt_ids(tokenizer, problem, role, PromptStyle.COMPACT)) == tokenizer(wrap(text)).input_ids
+
+
+def test_text_repeats_with_its_seed() -> None:
+    tokenizer = AutoTokenizer.from_pretrained(MODEL_DIR)
+    a, b, c = (draw_window(Recipe(seed=s), 3, 0.5, tokenizer) for s in (0, 0, 1))
+    assert torch.equal(a[0].tokens, b[0].tokens) and a[0].tokens.tolist() != c[0].tokens.tolist()
+
+
+def test_pretraining_resumes_to_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from zerocoder.nano import pretrain as module
+
+    monkeypatch.setattr(module, "WINDOW", 64)
+    monkeypatch.setattr(module, "TOKENIZER_TURNS", 300)
+    quiet = Console(quiet=True)
+    pretrain(TINY, tmp_path / "whole", quiet)
+
+    class Killed(Exception):
+        pass
+
+    train_batch = module.Pretraining.train_batch
+
+    def dies_after_three(self: module.Pretraining, batch: module.Batch) -> float:
+        if self.step == 3:
+            raise Killed
+        return train_batch(self, batch)
+
+    monkeypatch.setattr(module.Pretraining, "train_batch", dies_after_three)
+    with pytest.raises(Killed):
+        pretrain(TINY, tmp_path / "broken", quiet)
+    assert not (tmp_path / "broken").exists()
+    monkeypatch.setattr(module.Pretraining, "train_batch", train_batch)
+    pretrain(TINY, tmp_path / "broken", quiet)
+    weights = [AutoModelForCausalLM.from_pretrained(tmp_path / n).state_dict() for n in ("whole", "broken")]
+    assert all(torch.equal(weights[0][k], weights[1][k]) for k in weights[0])
+
+
+def test_a_state_of_another_recipe_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from zerocoder.nano import pretrain as module
+
+    monkeypatch.setattr(module, "WINDOW", 64)
+    monkeypatch.setattr(module, "TOKENIZER_TURNS", 300)
+    pretrain(TINY, tmp_path / "model", Console(quiet=True))
+    with pytest.raises(ZeroCoderError, match="belongs to a run with other settings"):
+        pretrain(Recipe(seed=9, steps=4, vocabulary=400, layers=1), tmp_path / "model", Console(quiet=True))
