@@ -17,7 +17,6 @@ from zerocoder.datasets.families.sampling import (
     bugs,
     draw_composition,
     draw_input,
-    is_presentable,
     is_sound,
     word_pipeline,
 )
@@ -88,9 +87,7 @@ def choose_tests(pipeline: Pipeline) -> tuple[TestCase, ...]:
     candidates = {}
     for _ in range(CANDIDATES):
         argument = draw_input(pipeline, rng)
-        value = right(argument)
-        if is_presentable(value):
-            candidates[literal(argument)] = (argument, value)
+        candidates[literal(argument)] = (argument, right(argument))
     chosen: dict[str, None] = {}
     for source in dict.fromkeys([pipeline.trap_source, *bugs(pipeline)]):
         wrong = compile_function(source, name)

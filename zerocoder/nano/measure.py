@@ -65,7 +65,7 @@ class Measured:
         shares = [f"{name:<34} {100 * value:5.1f} %" for name, value in rows.items()]
         histogram = ", ".join(f"{rank}: {n}" for rank, n in sorted(self.ranks.items()))
         lengths = f"{self.prompt_tokens:.0f} tokens a prompt, {self.answer_tokens:.0f} an answer"
-        return [*shares, f"training problems by rank            {histogram}", f"mean lengths                         {lengths}"]
+        return [*shares, f"{'training problems by rank':<34} {histogram}", f"{'mean lengths':<34} {lengths}"]
 
 
 def measure(model: Path | str, seed: int = 0) -> Measured:

@@ -27,6 +27,8 @@ from zerocoder.nano.text import Turn, draw_turn
 from zerocoder.nano.tokenizer import CONTEXT, END, train_tokenizer, wrap
 from zerocoder.problems import ZeroCoderError
 
+MARK: dict[str, Any] = {"zerocoder_model": "nano"}
+"""Kept in config.json, so that its checkpoints too are spoken to by conf/model/nano.yaml."""
 WINDOW = 1536  # turns that are drawn, sorted by length and cut into batches together
 TOKENIZER_TURNS = 8000
 IGNORE = -100
@@ -64,7 +66,7 @@ class Recipe:
             bos_token_id=None,
             eos_token_id=tokenizer.eos_token_id,
             pad_token_id=tokenizer.pad_token_id,
-            zerocoder_model="nano",  # so that its checkpoints are spoken to by conf/model/nano.yaml
+            **MARK,
         )
 
 

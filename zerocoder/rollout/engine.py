@@ -73,12 +73,23 @@ class RolloutEngine(Protocol):
 class RolloutConfig(Protocol):
     """What every engine's settings offer; the node of conf/rollout/*.yaml names the class by `_target_`."""
 
-    temperature: float
-    top_p: float
-    top_k: int
-    max_new_tokens: int
-    solutions: int
-    tests: int
+    @property
+    def temperature(self) -> float: ...
+    @property
+    def top_p(self) -> float: ...
+    @property
+    def top_k(self) -> int: ...
+    @property
+    def max_new_tokens(self) -> int: ...
+    @property
+    def solutions(self) -> int:
+        """N, coder answers a problem."""
+        ...
+
+    @property
+    def tests(self) -> int:
+        """K, tester answers a problem."""
+        ...
 
     def start(self, policy: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> RolloutEngine: ...
 
