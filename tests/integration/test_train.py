@@ -14,8 +14,7 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from transformers import AutoModelForCausalLM, AutoTokenizer
-
-from .conftest import SMALL, User
+from user import SMALL, User
 
 
 def run_folder(user: User) -> Path:
