@@ -96,6 +96,9 @@ class Wheel:
     colour: Colour = Colour.RED
 
 
+WHEEL = f"{Wheel.__module__}.Wheel"
+
+
 @dataclass(frozen=True)
 class Car:
     seats: int
@@ -111,7 +114,7 @@ class Car:
 
 
 def car(**values: object) -> Car:
-    built: Car = bind(Car, {"seats": 2, "engine": {"_target_": "test_config.Wheel"}, **values})
+    built: Car = bind(Car, {"seats": 2, "engine": {"_target_": WHEEL}, **values})
     return built
 
 
@@ -123,7 +126,7 @@ def test_values_become_what_the_fields_say() -> None:
         doors=4,
         pair=[1, 2],
         tags="one",
-        engine={"_target_": "test_config.Wheel", "size": 2},
+        engine={"_target_": WHEEL, "size": 2},
         notes=[{"_target_": "any.thing"}],
     )
     assert built == Car(
@@ -155,7 +158,10 @@ def test_values_become_what_the_fields_say() -> None:
         ({"tags": [1]}, "tags[0] must be text, got 1 (put it in quotes: tags[0]=\"'1'\")"),
         ({"notes": "x"}, "notes must be a list, got 'x'"),
         ({"engine": None}, "engine must be a node with _target_, the class that it is built from, got null"),
-        ({"engine": {"_target_": "test_config.car"}}, "engine._target_=test_config.car must be the dotted path"),
+        (
+            {"engine": {"_target_": f"{Wheel.__module__}.car"}},
+            f"engine._target_={Wheel.__module__}.car must be the dotted path",
+        ),
         ({"engine": {"_target_": 3}}, "engine._target_=3 must be the dotted path of a dataclass"),
         ({"size": 3}, "unknown key 'size'; did you mean 'wheel.size'?"),
         ({"zzz": 3}, "unknown key 'zzz'; the config has seats, name, fast"),
@@ -168,7 +174,7 @@ def test_what_does_not_fit_is_told_with_its_key(values: dict[str, object], messa
 
 
 def test_defaults_are_filled_in_around_what_is_given() -> None:
-    given = {"spare": None, "wheel": {"size": 2}, "engine": {"_target_": "test_config.Wheel", "colour": "blue"}}
+    given = {"spare": None, "wheel": {"size": 2}, "engine": {"_target_": WHEEL, "colour": "blue"}}
     assert complete(Car, given) == {
         "seats": "???",
         "name": "car",

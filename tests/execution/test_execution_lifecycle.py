@@ -104,7 +104,7 @@ def test_many_runs_open_nothing(executor: ProcessExecutor) -> None:
 @pytest.mark.parametrize("member", [0, 1, 2], ids=["guard", "warden", "zygote"])
 def test_a_killed_worker_loses_no_verdict(member: int) -> None:
     """Every worker is killed in the middle of a batch; the matrices are those of an undisturbed run."""
-    jobs = [as_job([RIGHT, f"def f(x): return {k}", ENDLESS], TESTS, limits=Limits(0.05)) for k in range(4)]
+    jobs = [as_job([RIGHT, f"def f(x): return {k}", ENDLESS], TESTS, limits=Limits(0.3)) for k in range(4)]
     with ProcessExecutor(workers=2) as executor:
         expected = executor.run(jobs)
         pids = [worker.pid for worker in executor._workers]
@@ -231,7 +231,7 @@ def test_a_forked_copy_of_the_trainer_has_workers_of_its_own(executor: ProcessEx
 def test_the_same_matrix_every_time() -> None:
     programs = [RIGHT, WRONG, ENDLESS, "import random\ndef f(x): return x + (random.random() > 0.5)",
                 "def f(x): return len(str({'a', 'b', 'c', x})) % 3"]  # fmt: skip
-    jobs = [as_job(programs, [f"assert f({n}) == {n + 1}" for n in range(3)], limits=Limits(0.05)) for _ in range(2)]
+    jobs = [as_job(programs, [f"assert f({n}) == {n + 1}" for n in range(3)], limits=Limits(0.3)) for _ in range(2)]
     matrices = []
     for workers in (1, 2):
         with ProcessExecutor(workers=workers) as executor:
