@@ -68,8 +68,10 @@ def train(config: Config, run: RunFolder, executor: Executor) -> None:
 
 def build(config: Config, executor: Executor) -> tuple[ZeroCoderModule, ProblemDataModule]:
     import torch
+    from lightning import seed_everything
 
     quiet_libraries()
+    seed_everything(config.trainer.seed, verbose=False)
     from zerocoder.datamodule import ProblemDataModule
     from zerocoder.grpo import check_head
     from zerocoder.models import load_policy, load_tokenizer

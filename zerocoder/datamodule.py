@@ -140,7 +140,8 @@ class ProblemDataModule(L.LightningDataModule):
         return [self.training[i] for i in order[at * size : (at + 1) * size]]
 
     def train_dataloader(self) -> DataLoader[list[Problem]]:
-        return DataLoader(_Stream(self), batch_size=None)
+        # A generator of its own: making an iterator draws a seed, and a resumed run makes one more.
+        return DataLoader(_Stream(self), batch_size=None, generator=torch.Generator().manual_seed(0))
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         return batch  # problems are texts

@@ -202,9 +202,15 @@ class ZeroCoderModule(L.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         # No stage of ours draws from the global generators; models with dropout and users' callbacks may.
+        kind, keys, *rest = np.random.get_state(legacy=True)
+        # Plain values only: checkpoints are loaded without unpickling code.
         checkpoint["rng"] = {
             "python": random.getstate(),
-            "numpy": np.random.get_state(),
+            "numpy": (
+                kind,
+                np.asarray(keys).tolist(),
+                *rest,
+            ),
             "torch": torch.get_rng_state(),
         }
 
