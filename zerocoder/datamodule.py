@@ -6,7 +6,6 @@ with the batch that the unbroken run would have drawn.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -20,6 +19,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from zerocoder.config import Config
 from zerocoder.console import bar
 from zerocoder.execution import Executor
+from zerocoder.models import user_cache
 from zerocoder.prefilter import FilterReport, fingerprint, keep_diverse, measure_ranks
 from zerocoder.problems import Problem, ZeroCoderError
 from zerocoder.rollout.engine import request_seed
@@ -105,7 +105,7 @@ class ProblemDataModule(L.LightningDataModule):
     def _cache_folder(self) -> Path:
         if self.config.cache is not None:
             return Path(self.config.cache).expanduser()
-        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "zerocoder"
+        return user_cache()
 
     def _choose_calibration(self, kept: Sequence[Problem]) -> list[Problem]:
         wanted = self.config.calibration
