@@ -1,13 +1,15 @@
 """Coder and tester prompts: a problem -> the chat messages of a role.
 
-Two styles exist. `standard` spells the task out for instruct models and follows the paper's Figures 2 and 3 in
-spirit (their texts are not published in machine-readable form). `compact` says the same in a handful of words, for
-models with a short context such as zerocoder-nano.
+Three styles exist. `standard` spells the task out for instruct models and follows the paper's Figures 2 and 3 in
+spirit (their texts are not published in machine-readable form). `one_shot` puts a solved example in front of it as an
+earlier turn of the chat, for models below about 1.5 B parameters: asked in words alone, Qwen2.5-Coder-0.5B solves the
+problem instead of testing it. `compact` says the same in a handful of words, for models with a short context such as
+zerocoder-nano.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from zerocoder.problems import Problem, Role, Style
@@ -15,7 +17,20 @@ from zerocoder.problems import Problem, Role, Style
 
 class PromptStyle(StrEnum):
     STANDARD = "standard"
+    ONE_SHOT = "one_shot"
     COMPACT = "compact"
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """A problem with the answer of each role, shown before the question."""
+
+    problem: Problem
+    coder: str
+    tester: str
+
+    def answer(self, role: Role) -> str:
+        return self.coder if role is Role.CODER else self.tester
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +42,8 @@ class Templates:
     tester_function: str
     tester_stdin: str
     system: str = ""
+    shots: tuple[Shot, ...] = ()
+    """A question is preceded by those of its own problem style."""
 
     def user_turn(self, problem: Problem, role: Role) -> str:
         template: str = getattr(self, f"{role.value}_{problem.style.value}")
@@ -84,6 +101,43 @@ STANDARD = Templates(
     ),
 )
 
+ONE_SHOT = replace(
+    STANDARD,
+    shots=(
+        Shot(
+            Problem(
+                id="shot/function",
+                statement="Write a function to count how many numbers of a list are larger than a limit.",
+                entry_point="count_larger",
+                signature="def count_larger(numbers, limit):",
+            ),
+            coder=(
+                "```python\ndef count_larger(numbers, limit):\n"
+                "    return sum(1 for number in numbers if number > limit)\n```"
+            ),
+            tester=(
+                "```python\nassert count_larger([4, 9, 2, 7], 3) == 3\nassert count_larger([5, 5, 5], 5) == 0\n"
+                "assert count_larger([], 1) == 0\n```"
+            ),
+        ),
+        Shot(
+            Problem(
+                id="shot/stdin",
+                style=Style.STDIN,
+                statement=(
+                    "The first line holds a number n, the second line n whole numbers. Print how many of them are "
+                    "negative."
+                ),
+            ),
+            coder=(
+                "```python\nn = int(input())\nnumbers = list(map(int, input().split()))\n"
+                "print(sum(1 for number in numbers if number < 0))\n```"
+            ),
+            tester="```input\n4\n3 -1 0 -25\n```\n```output\n2\n```",
+        ),
+    ),
+)
+
 COMPACT = Templates(
     coder_function="Solve: {statement}\n{signature}",
     coder_stdin="Program: {statement}",
@@ -91,14 +145,20 @@ COMPACT = Templates(
     tester_stdin="Test program: {statement}",
 )
 
-TEMPLATES = {PromptStyle.STANDARD: STANDARD, PromptStyle.COMPACT: COMPACT}
+TEMPLATES = {PromptStyle.STANDARD: STANDARD, PromptStyle.ONE_SHOT: ONE_SHOT, PromptStyle.COMPACT: COMPACT}
 
 
 def messages(problem: Problem, role: Role, style: PromptStyle = PromptStyle.STANDARD) -> list[dict[str, str]]:
     """The chat that asks the policy, in `role`, to answer `problem`."""
     templates = TEMPLATES[style]
     system = [{"role": "system", "content": templates.system}] if templates.system else []
-    return [*system, {"role": "user", "content": templates.user_turn(problem, role)}]
+    shots = [
+        {"role": speaker, "content": content}
+        for shot in templates.shots
+        if shot.problem.style is problem.style
+        for speaker, content in (("user", templates.user_turn(shot.problem, role)), ("assistant", shot.answer(role)))
+    ]
+    return [*system, *shots, {"role": "user", "content": templates.user_turn(problem, role)}]
 
 
-__all__ = ["COMPACT", "STANDARD", "TEMPLATES", "PromptStyle", "Style", "Templates", "messages"]
+__all__ = ["COMPACT", "ONE_SHOT", "STANDARD", "TEMPLATES", "PromptStyle", "Shot", "Style", "Templates", "messages"]

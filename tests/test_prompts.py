@@ -1,0 +1,51 @@
+"""Prompts: what is filled in, and that the worked example of `one_shot` is a right answer itself."""
+
+from __future__ import annotations
+
+import pytest
+
+from zerocoder.answers import FormatError, parse_program, parse_test
+from zerocoder.execution import Job, ProcessExecutor, Verdict
+from zerocoder.problems import Problem, Program, Role, Style, TestCase
+from zerocoder.prompts import ONE_SHOT, TEMPLATES, PromptStyle, Shot, messages
+
+FUNCTION = Problem(id="a", statement="Sum {entry_point} of\n{xs}.", entry_point="total", signature="def total(xs):")
+STDIN = Problem(id="b", style=Style.STDIN, statement="Read n, print n squared.")
+
+
+@pytest.mark.parametrize("style", PromptStyle)
+@pytest.mark.parametrize("role", Role)
+@pytest.mark.parametrize("problem", [FUNCTION, STDIN], ids=["function", "stdin"])
+def test_the_chat_ends_with_the_question(style: PromptStyle, role: Role, problem: Problem) -> None:
+    chat = messages(problem, role, style)
+    assert chat[-1]["role"] == "user"
+    assert problem.statement in chat[-1]["content"], "braces of a statement stay as they are"
+    assert problem.signature in chat[-1]["content"]
+    speakers = [turn["role"] for turn in chat if turn["role"] != "system"]
+    assert speakers == ["user", "assistant"] * (len(speakers) // 2) + ["user"], "chat templates want turns"
+    assert all(turn["content"].strip() for turn in chat)
+
+
+def test_one_shot_shows_one_example_of_the_problems_own_style() -> None:
+    (standard, question), one_shot = messages(STDIN, Role.TESTER), messages(STDIN, Role.TESTER, PromptStyle.ONE_SHOT)
+    assert one_shot[0] == standard
+    assert one_shot[-1] == question
+    assert "```input" in one_shot[2]["content"]
+    assert len(one_shot) == 4
+
+
+@pytest.mark.parametrize("shot", ONE_SHOT.shots, ids=lambda shot: shot.problem.id)
+def test_the_example_answers_are_right(shot: Shot) -> None:
+    program = parse_program(shot.answer(Role.CODER), shot.problem)
+    test = parse_test(shot.answer(Role.TESTER), shot.problem)
+    assert isinstance(program, Program)
+    assert isinstance(test, TestCase), test.reason if isinstance(test, FormatError) else ""
+    assert shot.problem.style is test.style
+    with ProcessExecutor(workers=1) as executor:
+        [verdicts] = executor.run([Job((program,), (test,), shot.problem.entry_point)])
+    assert verdicts.tolist() == [[Verdict.PASS]]
+
+
+def test_every_style_of_problem_has_an_example() -> None:
+    assert {shot.problem.style for shot in ONE_SHOT.shots} == set(Style)
+    assert set(TEMPLATES) == set(PromptStyle)
