@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from zerocoder.config import Config
 from zerocoder.console import bar
 from zerocoder.execution import Executor
-from zerocoder.models import user_cache
+from zerocoder.files import user_cache
 from zerocoder.prefilter import FilterReport, fingerprint, keep_diverse, measure_ranks
 from zerocoder.problems import Problem, ZeroCoderError
 from zerocoder.rollout.engine import request_seed

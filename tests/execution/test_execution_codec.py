@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zerocoder.execution import Verdict
-from zerocoder.execution.sandbox import codec, warden
+from zerocoder.execution.sandbox import codec, rows
 from zerocoder.execution.sandbox.wire import FrameBuffer, Oversized, framed
 
 SCALARS = (
@@ -146,7 +146,7 @@ def test_subclasses_travel_as_their_base() -> None:
 @settings(max_examples=300)
 @given(st.lists(JSON, min_size=2, max_size=5))
 def test_hostile_answers_never_pass_nor_raise(answer: list[Any]) -> None:
-    assert warden.checked(answer, [("==", "a secret")]) in (
+    assert rows.checked(answer, [("==", "a secret")]) in (
         Verdict.ERROR,
         Verdict.FAIL,
         Verdict.UNSUPPORTED,
@@ -158,7 +158,7 @@ def test_hostile_answers_never_pass_nor_raise(answer: list[Any]) -> None:
     "answer", [[0, "x"], [0, "x", None], [0, None], [0, "v"], [0, "v", None], [0, "v", 7], [0, "v", []]]
 )
 def test_answers_out_of_shape_are_errors(answer: list[Any]) -> None:
-    assert warden.checked(answer, [("==", 1)]) == Verdict.ERROR
+    assert rows.checked(answer, [("==", 1)]) == Verdict.ERROR
 
 
 @given(st.lists(st.binary(max_size=50), max_size=6), st.integers(1, 7))

@@ -141,7 +141,7 @@ def test_what_kills_workers_twice_is_infra_and_harms_no_neighbour() -> None:
 
         thread = threading.Thread(target=assassin)
         thread.start()
-        [verdicts] = executor.run([as_job([ENDLESS, RIGHT], [TESTS[0]], limits=Limits(cpu_seconds=8))])
+        [verdicts] = executor.run([as_job([ENDLESS, RIGHT], [TESTS[0]], limits=Limits(cpu_seconds=8, cpu_multiple=0))])
         stop.set()
         thread.join()
         assert verdicts[:, 0].tolist() == [Verdict.INFRA, Verdict.PASS]
@@ -184,9 +184,10 @@ sys.path[:0] = [{root!r}, {here!r}]
 from test_execution_lifecycle import *
 executor = ProcessExecutor(workers=2)
 assert passes(executor)
+assert wait_until(lambda: len(descendants(os.getpid())) == 6)
 print(json.dumps(descendants(os.getpid())), flush=True)
 try:
-    executor.run([as_job([ENDLESS], TESTS, limits=Limits(cpu_seconds=10))] * 2)
+    executor.run([as_job([ENDLESS], TESTS, limits=Limits(cpu_seconds=10, cpu_multiple=0))] * 2)
 except KeyboardInterrupt:
     print(passes(executor), flush=True)
 executor.close()

@@ -25,11 +25,20 @@ _CHUNK = 1 << 16
 
 
 class Late(Exception):
-    """The budget is spent."""
+    """The budget is spent: CPU time, or, where `asleep`, the patience of the wall clock."""
+
+    def __init__(self, asleep: bool) -> None:
+        super().__init__(asleep)
+        self.asleep = asleep
 
 
 class Gone(Exception):
     """The process ended, closed its channel, or sent more than it may."""
+
+
+def patience_seconds(cpu_seconds: float) -> float:
+    """How long a process may sleep by the wall clock whose cells may use `cpu_seconds`."""
+    return max(_WALL_FLOOR_SECONDS, _WALL_FACTOR * cpu_seconds)
 
 
 def longest_wall_seconds(cpu_seconds: float) -> float:
@@ -38,22 +47,26 @@ def longest_wall_seconds(cpu_seconds: float) -> float:
 
 
 class Budget:
-    """CPU seconds for each of some processes, from now on, and wall seconds for all of them."""
+    """CPU seconds for each of some processes, from now on, and `patience` seconds by the wall clock for all of them."""
 
-    def __init__(self, pids: list[int], cpu_seconds: float) -> None:
-        self._cpu_seconds = cpu_seconds
+    def __init__(self, pids: list[int], cpu_seconds: float, patience: float | None = None) -> None:
+        self.cpu_seconds = cpu_seconds
         self._clocks = [(_cpu_clock(pid), _read_clock(_cpu_clock(pid))) for pid in pids]
         self._start = time.monotonic()
-        self._patience = max(_WALL_FLOOR_SECONDS, _WALL_FACTOR * cpu_seconds)
+        self._patience = patience_seconds(cpu_seconds) if patience is None else patience
 
     def left(self) -> float:
         """Seconds that may pass until the budget can be spent at the earliest. Raises Late when it is."""
         used = [_read_clock(clock) - start for clock, start in self._clocks]
         wall = max(self._patience, _ASLEEP_FACTOR * sum(used)) - (time.monotonic() - self._start)
-        left = min(self._cpu_seconds - max(used), wall)
+        left = min(self.cpu_seconds - max(used), wall)
         if left <= 0:
-            raise Late
+            raise Late(asleep=max(used) < self.cpu_seconds)
         return left
+
+    def used_micros(self) -> int:
+        """Microseconds of CPU that the process that used most has used so far."""
+        return max(0, *(int(1e6 * (_read_clock(clock) - start)) for clock, start in self._clocks))
 
     def poll_milliseconds(self) -> int:
         """`left`, rounded up to what `poll` takes."""
