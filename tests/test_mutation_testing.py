@@ -9,7 +9,7 @@ from zerocoder.mutation import mutants
 from zerocoder.mutation_testing import Fate, fate_shares, fates, killed_from_verdicts, mutant_job
 from zerocoder.problems import TestCase
 
-P, F, E, T, C, I, S = (
+P, F, E, T, C, X, S = (
     Verdict.PASS, Verdict.FAIL, Verdict.ERROR, Verdict.TIMEOUT, Verdict.CANCELLED, Verdict.INFRA, Verdict.SKIPPED
 )  # fmt: skip
 
@@ -20,7 +20,7 @@ COUNTDOWN = (
 
 def test_fates_of_mutants() -> None:
     verdicts = np.array(
-        [[P, P, P], [P, F, P], [E, P, P], [T, C, C], [P, T, C], [F, T, C], [I, I, S], [S, S, S], [P, I, S]],
+        [[P, P, P], [P, F, P], [E, P, P], [T, C, C], [P, T, C], [F, T, C], [X, X, S], [S, S, S], [P, X, S]],
         dtype=np.int8,
     )
     wanted = [
@@ -34,7 +34,7 @@ def test_fates_of_mutants() -> None:
 
 
 def test_cancelled_cells_count_as_kills() -> None:
-    killed, counted = killed_from_verdicts(np.array([[P, T, C, I, S, F]], dtype=np.int8))
+    killed, counted = killed_from_verdicts(np.array([[P, T, C, X, S, F]], dtype=np.int8))
     assert killed.astype(int).tolist() == [[0, 1, 1, 0, 0, 1]]
     assert counted.astype(int).tolist() == [[1, 1, 1, 0, 0, 1]]
 

@@ -86,7 +86,7 @@ class ProblemDataModule(L.LightningDataModule):
             "rollout": rollout,
             "prompts": sampler.prompt_style,
             "seed": sampler.seed,
-            "verifier": {k: v for k, v in asdict(self.run.verifier).items() if k != "workers"},
+            "verifier": {k: v for k, v in asdict(self.run.verifier).items() if k not in ("workers", "cache_mb")},
             "unit": self.run.algorithm.test_unit,
         }
         key = fingerprint(policy, settings)
