@@ -16,6 +16,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -62,18 +63,28 @@ class ProcessExecutor(Executor):
     limits: of each cell, unless a job brings its own.
     isolation: the least that is accepted, `strict`, `standard` or `none`. `strict` and `standard` take the best this
         host gives and raise ZeroCoderError at first use where that is less; `none` runs plain processes.
+    numpy: whether programs and tests may import numpy and pass its values around. Workers are then larger.
 
     `run` may be called from any thread; calls wait for each other.
     """
 
-    def __init__(self, workers: int = 0, limits: Limits = Limits(), isolation: str = "standard") -> None:  # noqa: B008
+    def __init__(
+        self,
+        workers: int = 0,
+        limits: Limits = Limits(),  # noqa: B008
+        isolation: str = "standard",
+        numpy: bool = False,
+    ) -> None:
         if isinstance(workers, bool) or not isinstance(workers, int) or workers < 0:
             raise ZeroCoderError(f"verifier.workers is {workers!r}: it must be 0 (one a core) or a positive number")
+        if not isinstance(numpy, bool):
+            raise ZeroCoderError(f"verifier.numpy is {numpy!r}: it must be true or false")
         if isolation not in FLOORS:
             raise ZeroCoderError(f"verifier.isolation is {isolation!r}: it must be one of {', '.join(FLOORS)}")
         self.num_workers = workers or _num_cores()
         self.limits = limits
         self._floor = isolation
+        self._numpy_home = str(Path(np.__file__).parents[1].resolve()) if numpy else ""
         self._workers: list[Worker] = []
         self._owner = os.getpid()
         self._lock = threading.RLock()
@@ -131,7 +142,7 @@ class ProcessExecutor(Executor):
             self._finalizer = weakref.finalize(self, _end_all, self._workers, self._owner)
 
     def _start_workers(self) -> None:
-        starting = [Worker(self._floor) for _ in range(self.num_workers - len(self._workers))]
+        starting = [Worker(self._floor, self._numpy_home) for _ in range(self.num_workers - len(self._workers))]
         try:
             for worker in starting:
                 try:
@@ -141,7 +152,7 @@ class ProcessExecutor(Executor):
                     worker.kill()
                     if len(starting) >= self.num_workers + _MAX_START_FAILURES:
                         raise
-                    starting.append(Worker(self._floor))  # the loop comes to it
+                    starting.append(Worker(self._floor, self._numpy_home))  # the loop comes to it
         except BaseException:
             for worker in starting:
                 if worker not in self._workers:
@@ -149,7 +160,7 @@ class ProcessExecutor(Executor):
             raise
 
     def _start_one(self) -> Worker:
-        worker = Worker(self._floor)
+        worker = Worker(self._floor, self._numpy_home)
         try:
             worker.wait_ready()
         except BaseException:

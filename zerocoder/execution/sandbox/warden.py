@@ -1,6 +1,6 @@
 """The process that holds the expected values: asks runners and judges, compares, and answers the trainer with verdicts.
 
-No untrusted code ever runs here; what comes from runners and judges is decoded as data (codec.py) and compared as
+No untrusted code ever runs here; what comes from runners and judges is decoded as data (codec/) and compared as
 plain builtins. One request of the trainer is one program on all tests of its problem (a row), or the plan of a
 problem. Requests are marshalled tuples (the trainer is trusted), answers are JSON.
 """
