@@ -17,6 +17,7 @@ class VerifierConfig:
     workers: warm worker processes; 0 for one a core.
     cpu_seconds, memory_mb, cpu_floor, cpu_multiple, cancel_after, state: see Limits.
     isolation: the least that is accepted: strict, standard or none.
+    numpy: whether programs and tests may import numpy.
     cache_mb: size of the file of known verdicts in the user's cache folder; 0 keeps none.
     """
 
@@ -28,6 +29,7 @@ class VerifierConfig:
     memory_mb: int = 512
     state: str = "namespace"
     isolation: str = "standard"
+    numpy: bool = False
     cache_mb: int = 256
 
     def __post_init__(self) -> None:
@@ -55,4 +57,5 @@ class VerifierConfig:
             isolation=self.isolation,
             cache=user_cache() / "verdicts.sqlite" if self.cache_mb else None,
             cache_mb=self.cache_mb,
+            numpy=self.numpy,
         )

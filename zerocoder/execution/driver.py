@@ -37,11 +37,14 @@ Result = Future[NDArray[np.int8]]
 class Driver:
     """Workers and the jobs they are on, in a thread of its own from `start` to `stop`."""
 
-    def __init__(self, num_workers: int, limits: Limits, floor: str, cache: VerdictCache | None, salt: str) -> None:
+    def __init__(
+        self, num_workers: int, limits: Limits, start: Callable[[], Worker], cache: VerdictCache | None, salt: str
+    ) -> None:
+        """`start` starts a worker without waiting for it; `salt` is Progress'."""
         self.workers: list[Worker] = []  # read by other threads, changed by the driver's only
         self._num_workers = num_workers
         self._limits = limits
-        self._floor = floor
+        self._start = start
         self._cache = cache
         self._salt = salt
         self._schedule = Schedule()
@@ -157,7 +160,7 @@ class Driver:
         """Starts workers up to their number, all at once. Raises ZeroCoderError where the host gives too little."""
         if self.workers and self._num_start_failures > _MAX_START_FAILURES:
             return  # go on with those there are, until the next time that nothing is to be done
-        starting = [Worker(self._floor) for _ in range(self._num_workers - len(self.workers))]
+        starting = [self._start() for _ in range(self._num_workers - len(self.workers))]
         try:
             for worker in starting:
                 try:
@@ -168,7 +171,7 @@ class Driver:
                     worker.kill()
                     self._num_start_failures += 1
                     if self._num_start_failures <= _MAX_START_FAILURES:
-                        starting.append(Worker(self._floor))  # the loop comes to it
+                        starting.append(self._start())  # the loop comes to it
         finally:
             for worker in starting:
                 if worker not in self.workers:

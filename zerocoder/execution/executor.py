@@ -10,6 +10,7 @@ runs nothing. See `sandbox/` for what happens on the other side, and for what a 
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import threading
@@ -103,6 +104,7 @@ class ProcessExecutor(FutureExecutor):
         host gives and raise ZeroCoderError at first use where that is less; `none` runs plain processes.
     cache: the file that keeps verdicts over runs; None keeps none.
     cache_mb: its size at the most.
+    numpy: whether programs and tests may import numpy and pass its values around. Workers are then larger.
 
     May be used from any thread. Workers are started from a clean interpreter, never forked from this process.
     """
@@ -114,15 +116,19 @@ class ProcessExecutor(FutureExecutor):
         isolation: str = "standard",
         cache: Path | None = None,
         cache_mb: int = 256,
+        numpy: bool = False,
     ) -> None:
         if isinstance(workers, bool) or not isinstance(workers, int) or workers < 0:
             raise ZeroCoderError(f"verifier.workers is {workers!r}: it must be 0 (one a core) or a positive number")
+        if not isinstance(numpy, bool):
+            raise ZeroCoderError(f"verifier.numpy is {numpy!r}: it must be true or false")
         if isolation not in FLOORS:
             raise ZeroCoderError(f"verifier.isolation is {isolation!r}: it must be one of {', '.join(FLOORS)}")
         self.num_workers = workers or _num_cores()
         self.limits = limits
         self.cache = None if cache is None else VerdictCache(cache, cache_mb)
         self._floor = isolation
+        self._numpy_home = str(Path(np.__file__).parents[1].resolve()) if numpy else ""
         self._driver: Driver | None = None
         self._owner = os.getpid()
         self._lock = threading.Lock()
@@ -160,8 +166,9 @@ class ProcessExecutor(FutureExecutor):
                 if self.cache is not None:
                     self.cache.abandon()
             if self._driver is None or not self._driver.alive:
-                salt = f"python {sys.version} isolation {self._floor}"
-                self._driver = Driver(self.num_workers, self.limits, self._floor, self.cache, salt)
+                salt = f"python {sys.version} isolation {self._floor} numpy {self._numpy_home and np.__version__}"
+                start = functools.partial(Worker, self._floor, self._numpy_home)
+                self._driver = Driver(self.num_workers, self.limits, start, self.cache, salt)
                 self._owner = os.getpid()
                 if self._finalizer is not None:
                     self._finalizer.detach()

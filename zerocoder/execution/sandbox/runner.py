@@ -70,7 +70,7 @@ class _Program:
         """All calls of one literal test, in order, until one raises."""
         try:
             self._refresh()
-            values = [self._call(args, kwargs) for args, kwargs in codec.loads(encoded_calls)]
+            values = [self._call(args, kwargs) for args, kwargs in codec.loads(encoded_calls, rich=True)]
             return self._capped(cell, [cell, "v", [codec.encode(value) for value in values]])
         except codec.Unsupported:
             return codec.to_bytes([cell, "u"])
@@ -82,11 +82,11 @@ class _Program:
         try:
             if fresh:
                 self._refresh()
-            args, kwargs = codec.loads(encoded_call)
+            args, kwargs = codec.loads(encoded_call, rich=True)
             value = self._call(args, kwargs)
             given = [*args, *kwargs.values()]
-            alias = next((i for i, arg in enumerate(given) if arg is value and _mutable(arg)), None)
-            after = [codec.encode(arg) if _mutable(arg) else None for arg in given]
+            alias = next((i for i, arg in enumerate(given) if arg is value and codec.is_mutable(arg)), None)
+            after = [codec.encode(arg) if codec.is_mutable(arg) else None for arg in given]
             return self._capped(cell, [cell, "v", codec.encode(value, iterators=True), after, alias])
         except codec.Unsupported:
             return codec.to_bytes([cell, "u"])
@@ -128,10 +128,8 @@ def reset_interpreter() -> None:
     random.seed(0)
     sys.setrecursionlimit(_RECURSION_LIMIT)
     decimal.setcontext(decimal.Context(decimal.DefaultContext.prec))
-
-
-def _mutable(value: Any) -> bool:
-    return isinstance(value, (list, dict, set, bytearray))
+    if numpy_random := sys.modules.get("numpy.random"):
+        numpy_random.seed(0)
 
 
 def _raised(cell: int, error: BaseException) -> bytes:
