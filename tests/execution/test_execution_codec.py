@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from zerocoder.execution import Verdict
 from zerocoder.execution.sandbox import codec, rows
+from zerocoder.execution.sandbox.codec import core
 from zerocoder.execution.sandbox.wire import FrameBuffer, Oversized, framed
 
 SCALARS = (
@@ -57,14 +58,16 @@ def same(left: Any, right: Any) -> bool:
 
 @given(VALUES)
 def test_round_trip(value: Any) -> None:
-    assert same(codec.loads(codec.dumps(value)), value)
+    for rich in (False, True):
+        assert same(codec.loads(codec.dumps(value), rich), value)
 
 
+TAGS = core._RICH.tags
+SPICES = ["<i8", "|b1", "int", "deque", "1E+5", "NaN", "Point", "x", "00ff", "UTC"]
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(SPICES),
     lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(sorted(codec._DECODERS)) | st.text(max_size=2), inner, max_size=2)
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(TAGS) | st.text(max_size=2), inner, max_size=2)
     ),
     max_leaves=12,
 )
@@ -73,8 +76,9 @@ JSON = st.recursive(
 @settings(max_examples=300)
 @given(JSON.map(lambda value: json.dumps(value).encode()) | st.binary())
 def test_hostile_frames_decode_or_are_refused(data: bytes) -> None:
-    with contextlib.suppress(codec.Unsupported):
-        codec.loads(data)
+    for rich in (False, True):
+        with contextlib.suppress(codec.Unsupported):
+            codec.loads(data, rich)
 
 
 @pytest.mark.parametrize(

@@ -240,6 +240,26 @@ def test_the_same_matrix_every_time() -> None:
     assert all(np.array_equal(matrices[0], other) for other in matrices)
 
 
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cannot crowd one core")
+def test_a_starved_program_is_not_taken_for_one_that_sleeps() -> None:
+    """One core for forty busy processes: a right program takes longer by the clock than sleepers are waited for."""
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cores)})
+    busy = [
+        subprocess.Popen([sys.executable, "-S", "-c", "while True: pass"], start_new_session=True) for _ in range(40)
+    ]
+    slow = "import time\ndef f(x):\n    end = time.process_time() + 0.15\n    while time.process_time() < end: pass\n    return x + 1"
+    try:
+        with ProcessExecutor(workers=1) as executor:
+            [verdicts] = executor.run([as_job([slow], TESTS[:1], limits=Limits(cpu_seconds=0.4, cpu_multiple=0))])
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
+        os.sched_setaffinity(0, cores)
+    assert verdicts.tolist() == [[Verdict.PASS]]
+
+
 @pytest.mark.parametrize("name", ["cpu_seconds", "memory_mb", "output_kb"])
 @pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf"), "1", None, True])
 def test_limits_out_of_range(name: str, value: object) -> None:

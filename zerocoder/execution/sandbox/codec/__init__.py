@@ -22,6 +22,7 @@ from . import arrays, containers, core, records, scalars  # noqa: F401 (importin
 from .core import (
     MAX_DEPTH,
     MAX_ITERATED,
+    MAX_KEY_BITS,
     Unsupported,
     decode,
     dumps,
@@ -40,6 +41,7 @@ core.set_finders(
 __all__ = [
     "MAX_DEPTH",
     "MAX_ITERATED",
+    "MAX_KEY_BITS",
     "Unsupported",
     "decode",
     "dumps",

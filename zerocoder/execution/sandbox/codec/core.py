@@ -10,7 +10,7 @@ from typing import Any
 
 MAX_DEPTH = 64
 MAX_ITERATED = 10_000
-MAX_KEY_BITS = 1 << 14  # of an int in a key: comparing a Decimal to it costs the square of its length
+MAX_KEY_BITS = 1 << 14  # of an int in a key: comparing a Decimal to an int takes the square of its length
 _SMALL_INT = 1 << 62
 _COLLISION_SECONDS = 0.5
 _COLLISION_STRIDE = 32
