@@ -24,7 +24,7 @@ from zerocoder.execution.limits import Limits
 from zerocoder.execution.verdicts import Verdict
 from zerocoder.problems import Problem, Program, Style, TestCase, ZeroCoderError
 
-__all__ = ["PassingReward", "passing_reward"]
+__all__ = ["PassingReward", "passing_reward", "reward_of"]
 
 Completion = str | Sequence[Mapping[str, Any]]
 """A text, or the messages of a conversation, of which the last one's content is the answer."""
@@ -79,7 +79,7 @@ class PassingReward:
         rewards: list[float | None] = [None] * len(completions)
         for members, matrix in zip(groups.values(), matrices, strict=True):
             for index, row in zip(members, matrix, strict=True):
-                rewards[index] = self._reward(row)
+                rewards[index] = reward_of(row, self.all_or_nothing)
         if "log_metric" in columns and matrices:
             _log(columns["log_metric"], matrices)
         return rewards
@@ -95,12 +95,13 @@ class PassingReward:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, _executor=ProcessExecutor(*state["_settings"]))
 
-    def _reward(self, row: NDArray[np.int8]) -> float | None:
-        """Of one row of verdicts [K]."""
-        if (row == Verdict.INFRA).any():
-            return None
-        share = float((row == Verdict.PASS).mean())
-        return float(share == 1.0) if self.all_or_nothing else share
+
+def reward_of(verdicts: NDArray[np.int8], all_or_nothing: bool = False) -> float | None:
+    """The share of passed tests in one program's verdicts [K], or 1 and 0; None when we failed on one of them."""
+    if (verdicts == Verdict.INFRA).any():
+        return None
+    share = float((verdicts == Verdict.PASS).mean())
+    return float(share == 1.0) if all_or_nothing else share
 
 
 def _cores_of_this_rank() -> int:
