@@ -428,3 +428,17 @@ def test_advice(host: dict[str, Any], beginnings: list[str]) -> None:
     advice = remedies({**HOST, **host})
     assert len(advice) == len(beginnings)
     assert all(line.startswith(beginning) for line, beginning in zip(advice, beginnings, strict=True))
+
+
+def test_the_documents_example_runs() -> None:
+    text = (ROOT / "docs" / "verifier.md").read_text()
+    example = text.split("```python\n")[1].split("```")[0]
+    assert "ProcessExecutor" in example
+    exec(compile(example, "docs/verifier.md", "exec"), {})
+
+
+def test_the_documents_tables_are_complete() -> None:
+    text = (ROOT / "docs" / "verifier.md").read_text()
+    for kind in Verdict:
+        assert f"| `{kind.name}` | {kind.name[0]} |" in text
+    assert len({kind.name[0] for kind in Verdict}) == len(Verdict)  # a letter names a verdict

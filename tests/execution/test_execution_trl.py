@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -110,6 +112,12 @@ def test_ranks_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
     assert PassingReward()._executor.num_workers == max(1, whole // 2)
     assert PassingReward(workers=3)._executor.num_workers == 3
+
+
+def test_it_imports_neither_trl_nor_torch() -> None:
+    code = "import sys, zerocoder.execution.trl; print(sorted({'torch', 'trl', 'transformers'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    assert done.stdout == "[]\n", done.stderr
 
 
 def test_a_step_of_the_real_trainer(tmp_path: Path, reward: PassingReward, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,8 +22,8 @@ def remedies(host: dict[str, Any]) -> list[str]:
     advice = [] if host["level"] == "strict" else _for_strict(host)
     if host["level"] == "standard" and not host["primitives"]["landlock"][0]:
         advice.append(
-            "without landlock, programs can open no file at all, not even to import: boot a kernel of 5.13 or newer "
-            "with landlock in its lsm= list"
+            "without landlock, programs can open no file, so only preloaded modules can be imported: boot a kernel of "
+            "5.13 or newer with landlock in its lsm= list"
         )
     return advice
 
