@@ -126,13 +126,14 @@ def _attempt(level: Level) -> str | None:
 
     def outermost() -> None:
         enter(level)
-        if problem := _in_child(innermost):
+        if problem := in_child(innermost):
             raise OSError(problem)
 
-    return _in_child(outermost) and _in_child(outermost)
+    return in_child(outermost) and in_child(outermost)
 
 
-def _in_child(steps: Callable[[], None]) -> str | None:
+def in_child(steps: Callable[[], object]) -> str | None:
+    """Takes steps in a child that is thrown away. None, or what failed."""
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
