@@ -244,7 +244,7 @@ class CallbacksConfig:
 
 @dataclass(frozen=True)
 class Config:
-    """A whole run. `selector`, `rollout` and `data.source` are built from the class that their `_target_` names."""
+    """A whole run. `selector`, `rollout`, `verifier`, `data.source` are built from the class that `_target_` names."""
 
     experiment: str = "default"
     """Names the folder of the runs."""
@@ -255,7 +255,7 @@ class Config:
     model: ModelConfig = field(default_factory=ModelConfig)
     data: DataConfig = field(default_factory=DataConfig)
     rollout: Any = None
-    verifier: VerifierConfig = field(default_factory=VerifierConfig)
+    verifier: Any = field(default_factory=VerifierConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     callbacks: CallbacksConfig = field(default_factory=CallbacksConfig)
 
@@ -309,7 +309,7 @@ class EvaluationConfig:
     max_mutants: int = 16
     """At most so many mutants of a reference solution judge a test, a seeded sample of them."""
     rollout: Any = None
-    verifier: VerifierConfig = field(default_factory=VerifierConfig)
+    verifier: Any = field(default_factory=VerifierConfig)
 
     def __post_init__(self) -> None:
         require(len(self.benchmarks) > 0, "benchmarks", "at least one name", self.benchmarks)
