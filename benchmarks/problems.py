@@ -130,8 +130,15 @@ def word_counts(text):
         "def word_counts(text):\n    return {w: text.split().count(w) for w in text.split()}\n",
         "def word_counts(text):\n    return dict.fromkeys(text.lower().split(), 1)\n",
     ),
-    failing="def word_counts(text):\n    counts = {}\n    for w in text.split():\n        counts[w] += 1\n    return counts\n",
-    odd="def word_counts(text):\n    while True:\n        try:\n            return {}[text]\n        except:\n            pass\n",
+    failing="def word_counts(text):\n    counts = {}\n    counts[text] += 1\n    return counts\n",
+    odd="""
+def word_counts(text):
+    while True:
+        try:
+            return {}[text]
+        except:                          # swallows every exception, also a timeout's
+            pass
+""",
     odd_is_endless=True,
     right_tests=(
         "assert word_counts('a b a') == {'a': 2, 'b': 1}",
@@ -176,7 +183,13 @@ def is_palindrome(s):
         "def is_palindrome(s):\n    return not s or s[0].lower() == s[-1].lower()\n",
     ),
     failing="import palindromes_that_are_absent as p\ndef is_palindrome(s):\n    return p.check(s)\n",
-    odd="class Half:\n    def __getattr__(self, name):\n        return getattr(self, name + '_')\ndef is_palindrome(s):\n    return Half().left\n",
+    odd="""
+class Half:
+    def __getattr__(self, name):
+        return getattr(self, name + '_')
+def is_palindrome(s):
+    return Half().left
+""",
     odd_is_endless=False,
     right_tests=(
         "assert is_palindrome('level') is True",
@@ -217,10 +230,10 @@ def gcd_all(nums):
 """,
     wrong=(
         "def gcd_all(nums):\n    return min(nums, default=0)\n",
-        "def gcd_all(nums):\n    g = 1\n    for d in range(2, 7):\n        if all(n % d == 0 for n in nums):\n            g = d\n    return g\n",
+        "def gcd_all(nums):\n    return max(d for d in range(1, 7) if all(n % d == 0 for n in nums))\n",
     ),
     failing="def gcd_all(nums):\n    first = nums.pop(0) / 0\n    return first\n",
-    odd="import itertools\ndef gcd_all(nums):\n    for d in itertools.count(1):\n        if d < 0:\n            return d\n",
+    odd="import itertools\ndef gcd_all(nums):\n    return next(d for d in itertools.count(1) if d < 0)\n",
     odd_is_endless=True,
     right_tests=(
         "assert gcd_all([12, 18]) == 6",
@@ -251,7 +264,7 @@ def median(xs):
         "def median(xs):\n    return sum(xs) / len(xs)\n",
     ),
     failing="def median(xs):\n    return {}['middle']\n",
-    odd="def median(xs):\n    low, high = 0.0, 1.0\n    while low < high:\n        middle = (low + high) / 2\n    return low\n",
+    odd="def median(xs):\n    low, high = 0.0, 1.0\n    while low < high:\n        high = (low + high + 1) / 2\n    return low\n",
     odd_is_endless=True,
     right_tests=(
         "assert median([3, 1, 2]) == 2.0",

@@ -8,6 +8,7 @@ on and are never reaped. A worker's processes are in other pid namespaces, but v
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import resource
 import subprocess
@@ -21,6 +22,7 @@ from zerocoder.problems import ZeroCoderError
 _PROC = Path("/proc")
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
+_SET_CHILD_SUBREAPER = 36
 # ends by itself when the benchmark dies without a word
 _BUSY = "import os, sys\nwhile os.getppid() == int(sys.argv[1]):\n    for _ in range(100000): pass"
 
@@ -130,3 +132,29 @@ def _proportional(pid: int) -> int:
         if line.startswith("Pss:"):
             return int(line.split()[1]) * 1024
     return 0
+
+
+def adopt_orphans() -> None:
+    """From now on descendants whose parent ends become children of this process: none can get out of sight."""
+    if ctypes.CDLL(None, use_errno=True).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
+
+
+def reap_adopted() -> None:
+    """Reaps adopted children that have ended, as init would have.
+
+    Those we started ourselves lead a session of their own and are left to whoever waits for them.
+    """
+    for process in descendants():
+        if process.state == "Z" and process.parent == os.getpid() and process.session != process.pid:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(process.pid, os.WNOHANG)
+
+
+def num_descriptors(pids: list[int]) -> int:
+    """Open file descriptors of some processes; other users' are readable for root only and count nothing."""
+    total = 0
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            total += len(os.listdir(_PROC / str(pid) / "fd"))
+    return total
