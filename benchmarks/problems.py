@@ -264,7 +264,7 @@ def median(xs):
         "def median(xs):\n    return sum(xs) / len(xs)\n",
     ),
     failing="def median(xs):\n    return {}['middle']\n",
-    odd="def median(xs):\n    low, high = 0.0, 1.0\n    while low < high:\n        high = (low + high + 1) / 2\n    return low\n",
+    odd="def median(xs):\n    high = 1.0\n    while high > 0:\n        high = (high + 1) / 2\n    return high\n",
     odd_is_endless=True,
     right_tests=(
         "assert median([3, 1, 2]) == 2.0",

@@ -12,9 +12,10 @@ from zerocoder.mutation import mutants
 from zerocoder.problems import Program, TestCase
 
 
-def new_executor(workers: int, cpu_seconds: float, isolation: str) -> ProcessExecutor:
-    """The executor with the settings of a training run; `cpu_seconds` is the budget of a cell."""
-    return ProcessExecutor(workers=workers, limits=Limits(cpu_seconds=cpu_seconds), isolation=isolation)
+def new_executor(workers: int, cpu_seconds: float, isolation: str, memory_mb: int = 512) -> ProcessExecutor:
+    """The executor with the settings of a training run; `cpu_seconds` and `memory_mb` are the budget of a cell."""
+    limits = Limits(cpu_seconds=cpu_seconds, memory_mb=memory_mb)
+    return ProcessExecutor(workers=workers, limits=limits, isolation=isolation)
 
 
 def jobs(workload: Workload) -> list[Job]:

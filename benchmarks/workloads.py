@@ -107,10 +107,9 @@ def crashing(salt: str = "") -> Problem:
     """A problem of programs that crash, with one right program among them."""
     sources = ("def double(x):\n    return 2 * x\n", *CRASHING)
     programs = tuple(_mark(salt, row) + source for row, source in enumerate(sources))
-    truth = np.zeros((len(programs), 4), dtype=bool)
+    tests = ("assert double(4) == 8", "for n in range(3):\n    assert double(n) == n + n")
+    truth = np.zeros((len(programs), len(tests)), dtype=bool)
     truth[0] = True
-    loop = "for n in range(3):\n    assert double(n) == n + n"
-    tests = ("assert double(4) == 8", loop, "assert double(-1) == -2", "assert double(0) == 0")
     return Problem(f"crashing#{salt}", "double", programs, tests, truth)
 
 
