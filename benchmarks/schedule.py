@@ -17,8 +17,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from zerocoder.execution import Job, Limits
 from zerocoder.execution.batch import Batch, Task
+
+from zerocoder.execution import Job, Limits
 from zerocoder.execution.worker import Worker
 
 

@@ -45,6 +45,9 @@ class Executor(Protocol):
         Starts the workers.
         """
 
+    def start(self) -> None:
+        """Starts the workers, unless they run already; else the first job does."""
+
     def submit(self, job: Job) -> Future[NDArray[np.int8]]:
         """A future of the job's [N, K] matrix of Verdict values; cancelling it ends what runs for it.
 
@@ -143,6 +146,10 @@ class ProcessExecutor(FutureExecutor):
         Starts the workers. Raises ZeroCoderError where the host gives less than asked for.
         """
         return self._started().ready().result()
+
+    def start(self) -> None:
+        """Starts the workers, unless they run already. Raises ZeroCoderError where the host gives too little."""
+        self._started().ready().result()
 
     def submit(self, job: Job) -> Future[NDArray[np.int8]]:
         """A future of the job's [N, K] matrix of Verdict values; cancelling it ends what runs for it."""
