@@ -20,6 +20,7 @@ import numpy as np
 
 from benchmarks import peers, processes, schedule, subject, workloads
 from benchmarks.peers import Reading
+from benchmarks.problems import PROBLEMS
 from benchmarks.report import Report
 from benchmarks.workloads import Cell, Workload
 from zerocoder.console import say
@@ -46,7 +47,8 @@ class Settings:
 
     workers, cpu_seconds, isolation: of the verifier.
     rounds: of everything that is compared.
-    copies: of the 8 problems in a run of the verifier that is compared.
+    num_problems: of the 8 of the benchmark's own workload.
+    copies: of these problems in a run of the verifier that is compared.
     peer_cells: cells a peer runs in a round, drawn at random; 0 for all of one copy.
     sampled_cells: of a step, by subprocess, a round: so many programs and mutants that end, a quarter of it endless.
     load_runs: runs under load; memory_seconds: an idle worker is left alone for so long before it is looked at.
@@ -58,6 +60,7 @@ class Settings:
     cpu_seconds: float = 0.1
     isolation: str = "standard"
     rounds: int = 3
+    num_problems: int = len(PROBLEMS)
     copies: int = STEP_COPIES
     peer_cells: int = 0
     sampled_cells: int = 48
@@ -72,6 +75,10 @@ class Settings:
         """Marks the programs of one run."""
         return f"{self.seed}_{next(self._salts)}"
 
+    def mixed(self, copies: int, endless: bool = True) -> Workload:
+        """The benchmark's own workload, of programs that nothing has seen."""
+        return workloads.mixed(copies, endless, self.salt(), self.num_problems)
+
     @contextmanager
     def executor(self, workers: int | None = None) -> Iterator[ProcessExecutor]:
         """A warm executor."""
@@ -84,7 +91,7 @@ def peers_part(settings: Settings, report: Report) -> None:
     """Cells a second and CPU a cell beside other ways, on programs that end; CPU beside a bare fork."""
 
     def own(copies: int) -> Workload:
-        return workloads.mixed(copies, endless=False, salt=settings.salt())
+        return settings.mixed(copies, endless=False)
 
     with settings.executor() as executor:
         _compare_rates(settings, report, executor, "ending", own)
@@ -161,10 +168,10 @@ def step_part(settings: Settings, report: Report) -> None:
     seconds: dict[str, list[float]] = {"matrix execution": [], "mutant generation": [], "mutant execution": []}
     totals, ratios, theirs, killed = [], [], [], []
     with settings.executor() as executor:
-        subject.mutant_jobs(workloads.mixed(num_problems=1, salt=settings.salt()), 1)  # imports the mutation library
+        subject.mutant_jobs(settings.mixed(1), 1)  # imports the mutation library
         for turn in range(settings.rounds):
             say(f"{part}: round {turn + 1} of {settings.rounds}")
-            workload = workloads.mixed(copies, salt=settings.salt())
+            workload = settings.mixed(copies)
             moments = [time.perf_counter()]
             matrices = subject.passing(executor, workload)
             moments.append(time.perf_counter())
@@ -246,7 +253,7 @@ def scaling_part(settings: Settings, report: Report) -> None:
             for turn in range(settings.rounds):
                 say(f"{part}: round {turn + 1} of {settings.rounds}")
                 readings = [
-                    _measured(executor, workloads.mixed(settings.copies, False, settings.salt()), exactness.add)
+                    _measured(executor, settings.mixed(settings.copies, endless=False), exactness.add)
                     for executor in (one, several, one)
                 ]
                 ratios.append(2 * readings[1].rate / (readings[0].rate + readings[2].rate))
@@ -258,7 +265,7 @@ def scaling_part(settings: Settings, report: Report) -> None:
 def _simulate(settings: Settings, report: Report) -> None:
     part = "scaling"
     say(f"{part}: recording a step task by task, on one worker")
-    workload = workloads.mixed(min(settings.copies, STEP_COPIES), salt=settings.salt())
+    workload = settings.mixed(min(settings.copies, STEP_COPIES))
     with subject.new_executor(1, settings.cpu_seconds, settings.isolation) as executor:
         limits = executor.limits
     stages = [subject.jobs(workload), subject.mutant_jobs(workload, NUM_MUTANTS)]
@@ -290,7 +297,7 @@ def load_part(settings: Settings, report: Report) -> None:
             neighbours = cores + turn % (cores + 1)
             say(f"{part}: run {turn + 1} of {settings.load_runs} beside {neighbours} busy processes")
             with processes.busy_neighbours(neighbours):
-                seconds.append(_measured(executor, workloads.mixed(salt=settings.salt()), own.add).seconds)
+                seconds.append(_measured(executor, settings.mixed(1), own.add).seconds)
                 if shared is not None and settings.shared is not None:
                     _measured(executor, workloads.from_file(settings.shared), shared.add)
     report.figure(part, f"seconds of a run beside {cores} to {2 * cores} busy processes", seconds, "s")
@@ -313,7 +320,7 @@ def memory_part(settings: Settings, report: Report) -> None:
             watcher = threading.Thread(target=_watch, args=(stop, highest))
             watcher.start()
             try:
-                _measured(executor, workloads.mixed(settings.copies, salt=settings.salt()), exactness.add)
+                _measured(executor, settings.mixed(settings.copies), exactness.add)
                 after.append(_workers_memory().megabytes / settings.workers)
             finally:
                 stop.set()

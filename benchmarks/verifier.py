@@ -26,7 +26,7 @@ from zerocoder.console import say
 from zerocoder.files import write_json
 from zerocoder.problems import ZeroCoderError
 
-_PIPED_WIDTH = 170
+_PIPED_WIDTH = 170  # so that a table in a file stays whole
 
 
 def main(argv: Sequence[str]) -> int:
@@ -47,8 +47,7 @@ def main(argv: Sequence[str]) -> int:
         for part in parts:
             PARTS[part](settings, report)
     finally:  # an interrupt shows the parts that are complete
-        console = Console()
-        console.print(report.table(), width=None if console.is_terminal else _PIPED_WIDTH)
+        Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH).print(report.table())
     if options.json is not None:
         write_json(options.json, report.as_json())
         say(f"figures in {options.json}")

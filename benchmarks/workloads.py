@@ -113,10 +113,12 @@ def crashing(salt: str = "") -> Problem:
     return Problem(f"crashing#{salt}", "double", programs, tests, truth)
 
 
+@cache
 def from_file(path: Path, copies: int = 1, endless: bool = True) -> Workload:
     """The workload of a file that defines `workload(scale, loop, timeout) -> (problems, truths)`.
 
-    Problems are mappings with `id`, `entry_point`, `solutions`, `tests`; a truth is a list of rows of booleans.
+    Problems are mappings with `id`, `entry_point`, `solutions`, `tests`; a truth is a list of rows of booleans. Each
+    call gives the same programs: a cache of verdicts would show.
 
     Raises:
         ZeroCoderError: there is no such file, or it defines no such function.
