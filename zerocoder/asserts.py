@@ -13,6 +13,7 @@ import builtins
 import copy
 import warnings
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 MAX_NODES = 5_000
 """Syntax nodes of one assert after its variables were put in place (`b = [a, a]; c = [b, b]; ...` doubles)."""
@@ -123,20 +124,51 @@ def split(code: str) -> tuple[str, ...]:
     except Unusable:
         return (code,)
     pieces: list[str] = []
-    preamble: list[ast.stmt] = []
+    preamble: list[_Step] = []
     for statement in body:
-        if not isinstance(statement, ast.Assert):
-            preamble.append(statement)
-            continue
-        needed = _loaded(statement)
-        kept: list[ast.stmt] = [statement]
-        for earlier in reversed(preamble):
-            optional = isinstance(earlier, ast.Assign | ast.AnnAssign | ast.FunctionDef | ast.Import | ast.ImportFrom)
-            if not optional or "*" in (names := _bound(earlier)) or names & needed:
-                needed |= _loaded(earlier)
-                kept.insert(0, earlier)
-        pieces.append("\n".join(ast.unparse(s) for s in kept) + "\n")
+        if isinstance(statement, ast.Assert):
+            kept = [*_needed(preamble, _loaded(statement)), statement]
+            pieces.append("\n".join(ast.unparse(s) for s in kept) + "\n")
+        else:
+            preamble.append(_Step(statement, _loaded(statement), _changed(statement)))
     return tuple(pieces) or (code,)
+
+
+class _Step(NamedTuple):
+    """A statement before an assert, the names it refers to, and those it changes; None for any of them."""
+
+    statement: ast.stmt
+    loaded: set[str]
+    changed: set[str] | None
+
+
+def _needed(preamble: Sequence[_Step], names: set[str]) -> list[ast.stmt]:
+    """The statements that some names depend on. A function may refer to names that are bound after it."""
+    names = set(names)
+    kept: set[int] = set()
+    while True:
+        before = len(kept)
+        for index in reversed(range(len(preamble))):
+            _, loaded, changed = preamble[index]
+            if index not in kept and (changed is None or changed & names):
+                kept.add(index)
+                names |= loaded
+        if len(kept) == before:
+            return [preamble[index].statement for index in sorted(kept)]
+
+
+def _changed(statement: ast.stmt) -> set[str] | None:
+    """The names that a statement binds or whose values it may change; None when that is not known."""
+    if not isinstance(statement, ast.Assign | ast.AnnAssign | ast.FunctionDef | ast.Import | ast.ImportFrom):
+        return None
+    names = _bound(statement)
+    if isinstance(statement, ast.Assign | ast.AnnAssign):
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Subscript | ast.Attribute) and isinstance(node.ctx, ast.Store):
+                return None  # table[key] = value, whatever else the table is called
+            if isinstance(node, ast.Call):  # last = xs.pop()
+                names |= _loaded(node) - ({node.func.id} if isinstance(node.func, ast.Name) else set())
+    return None if "*" in names else names
 
 
 class _Reader:
