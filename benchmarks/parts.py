@@ -165,19 +165,27 @@ def step_part(settings: Settings, report: Report) -> None:
     part = "step"
     exactness = report.matrices(part, "the verifier")
     copies = min(settings.copies, STEP_COPIES)
-    seconds: dict[str, list[float]] = {"matrix execution": [], "mutant generation": [], "mutant execution": []}
+    seconds: dict[str, list[float]] = {
+        "matrix execution": [],
+        "mutant generation, execution meanwhile": [],
+        "mutant execution that is left": [],
+    }
     totals, ratios, theirs, killed = [], [], [], []
     with settings.executor() as executor:
-        subject.mutant_jobs(settings.mixed(1), 1)  # imports the mutation library
+        list(subject.mutant_jobs(settings.mixed(1), 1))  # imports the mutation library
         for turn in range(settings.rounds):
             say(f"{part}: round {turn + 1} of {settings.rounds}")
             workload = settings.mixed(copies)
             moments = [time.perf_counter()]
             matrices = subject.passing(executor, workload)
             moments.append(time.perf_counter())
-            mutant_jobs = subject.mutant_jobs(workload, NUM_MUTANTS)
+            mutant_jobs = []
+            running = []
+            for job in subject.mutant_jobs(workload, NUM_MUTANTS):
+                mutant_jobs.append(job)
+                running.append(executor.submit(job))  # runs while the next problem's mutants are made
             moments.append(time.perf_counter())
-            mutant_verdicts = executor.run(mutant_jobs)
+            mutant_verdicts = [future.result() for future in running]
             moments.append(time.perf_counter())
             wrong = workload.wrong_cells(matrices)
             exactness.add(len(wrong), wrong)
@@ -200,12 +208,14 @@ def step_part(settings: Settings, report: Report) -> None:
 
 
 def _strata(workload: Workload, mutant_jobs: Sequence[Job], verdicts: Sequence[np.ndarray]) -> list[list[Cell]]:
-    """The cells of a step: of programs that end, of endless ones, of mutants that end, of endless ones.
+    """The cells of a step: of programs that end, of endless ones, of mutants that end, of endless ones, and the rest.
 
-    A mutant's cell counts as endless when the verifier timed it out. Its truth is not known and not asked for.
+    A mutant's cell counts as endless when the verifier timed it out; the rest are those that it did not run, as their
+    mutant was late before. A mutant's truth is not known and not asked for.
     """
-    strata: list[list[Cell]] = [[], [], [], []]
-    ending, endless, ending_mutants, endless_mutants = strata
+    strata: list[list[Cell]] = [[], [], [], [], []]
+    ending, endless, ending_mutants, endless_mutants, not_run = strata
+    by_verdict = {Verdict.TIMEOUT: endless_mutants, Verdict.CANCELLED: not_run}
     for problem in workload.problems:
         for row, program in enumerate(problem.programs):
             cells = [
@@ -218,7 +228,7 @@ def _strata(workload: Workload, mutant_jobs: Sequence[Job], verdicts: Sequence[n
             for test, verdict in zip(problem.tests, row, strict=True):
                 assert mutant is not None
                 cell = Cell(mutant.source, test, problem.entry_point, False)
-                (endless_mutants if verdict == Verdict.TIMEOUT else ending_mutants).append(cell)
+                by_verdict.get(Verdict(int(verdict)), ending_mutants).append(cell)
     return strata
 
 
@@ -228,7 +238,7 @@ def _extrapolated(settings: Settings, strata: Sequence[Sequence[Cell]], turn: in
     for number, stratum in enumerate(strata):
         if not stratum:
             continue
-        wanted = settings.sampled_cells // (1 if number % 2 == 0 else 4)  # an endless cell takes its timeout
+        wanted = settings.sampled_cells // (1 if number in (0, 2) else 4)  # an endless cell takes its timeout
         # a multiple of the workers, so that none of them idles while the last endless program runs
         size = min(len(stratum), max(1, wanted // settings.workers) * settings.workers)
         cells = random.Random(f"{settings.seed} {turn} {number}").sample(list(stratum), size)
@@ -268,7 +278,7 @@ def _simulate(settings: Settings, report: Report) -> None:
     workload = settings.mixed(min(settings.copies, STEP_COPIES))
     with subject.new_executor(1, settings.cpu_seconds, settings.isolation) as executor:
         limits = executor.limits
-    stages = [subject.jobs(workload), subject.mutant_jobs(workload, NUM_MUTANTS)]
+    stages = [subject.jobs(workload), list(subject.mutant_jobs(workload, NUM_MUTANTS))]
     costs = [schedule.recorded(stage, limits, settings.isolation) for stage in stages]
     draw = random.Random(settings.seed)
     size = len(workload.problems)
