@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,16 @@ JOBS = [
 ]
 
 
+def at_last(start: Callable[[], Any]) -> Any:
+    """Starts a node; once more where Ray gave up after its 15 or 30 seconds, as it does on a busy machine."""
+    try:
+        return start()
+    except Exception as error:
+        if "timed out" not in str(error):
+            raise
+        return start()
+
+
 class LocalCluster:
     """A head without CPUs and nodes with one each, all processes of this machine."""
 
@@ -41,15 +51,14 @@ class LocalCluster:
         from ray.cluster_utils import Cluster
 
         self.store = {"object_store_memory": 80 << 20}
-        self.cluster = Cluster(
-            initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False, **self.store}
-        )
+        head = {"num_cpus": 0, "include_dashboard": False, **self.store}
+        self.cluster = at_last(lambda: Cluster(initialize_head=True, head_node_args=head))
         self.address: str = self.cluster.address
 
     def of_nodes(self, count: int) -> list[Any]:
         """Exactly so many nodes with CPUs, started or ended as needed."""
         while len(self.cluster.worker_nodes) < count:
-            self.cluster.add_node(num_cpus=1, **self.store)
+            at_last(lambda: self.cluster.add_node(num_cpus=1, **self.store))
         while len(self.cluster.worker_nodes) > count:
             self.end(next(iter(self.cluster.worker_nodes)))
         return list(self.cluster.worker_nodes)
