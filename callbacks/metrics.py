@@ -12,6 +12,7 @@ import numpy as np
 from callbacks.recalibration import Recalibration
 from zerocoder.execution import Verdict
 from zerocoder.module import StepResult, ZeroCoderModule
+from zerocoder.mutation_testing import fate_shares
 from zerocoder.problems import Role
 from zerocoder.selection.b4 import B4
 from zerocoder.selection.dyb4 import DyB4
@@ -34,6 +35,7 @@ class Metrics(L.Callback):
         scalars = {
             **reward_scalars(result),
             **matrix_scalars(result),
+            **{f"mutants/{fate}": share for fate, share in fate_shares(result.mutants).items()},
             **selector_scalars(pl_module, trainer),
             **update_scalars(result),
             **rollout_scalars(result),

@@ -26,6 +26,7 @@ COLOURS = {
     Verdict.UNSUPPORTED: (120, 90, 160),
     Verdict.INFRA: (40, 40, 40),
     Verdict.SKIPPED: (200, 200, 200),
+    Verdict.CANCELLED: (236, 202, 120),
 }
 MARKS = {
     Verdict.PASS: "1",
@@ -36,6 +37,7 @@ MARKS = {
     Verdict.UNSUPPORTED: "u",
     Verdict.INFRA: "?",
     Verdict.SKIPPED: "-",
+    Verdict.CANCELLED: "c",
 }
 
 

@@ -38,9 +38,8 @@ class SelectionNoise(L.Callback):
 
 def selection_noise(module: ZeroCoderModule, problems: list[Problem], step: int) -> float | None:
     """1 - mean share of selected solutions that pass the official tests; None when nothing was selected."""
-    groups = module.sampler.sample(problems, ("probe", step))
-    interactions = interact(module.executor, groups, module.algorithm.test_unit)
-    truths = check_against_labels(module.executor, [(g.problem, g.programs) for g in groups])
+    interactions = interact(module.sampler, module.executor, problems, ("probe", step), module.algorithm.test_unit)
+    truths = check_against_labels(module.executor, [(i.problem, i.group.programs) for i in interactions])
     shares = []
     for interaction, truth in zip(interactions, truths, strict=True):
         chosen = select_shown(module.selector, interaction.matrix).solutions & truth.known

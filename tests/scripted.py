@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from tiny import tiny_tokenizer
 from transformers import PreTrainedModel
 
 from zerocoder.problems import Label, Problem, TestCase
 from zerocoder.prompts import PromptStyle
-from zerocoder.rollout.engine import Completion, Request, Sampling
+from zerocoder.rollout.engine import Completion, OnDone, Request, Sampling
 from zerocoder.rollout.sampler import Sampler
 from zerocoder.rollout.transformers import TransformersRollout
 
@@ -27,9 +27,14 @@ class ScriptedEngine:
         self.asked: list[str] = []
 
     def generate(
-        self, requests: Sequence[Request], sampling: Sampling, on_done: Callable[[int], None] | None = None
+        self, requests: Sequence[Request], sampling: Sampling, on_done: OnDone | None = None
     ) -> list[list[Completion]]:
-        return [[self._answer(r, i) for i in range(len(r.seeds))] for r in requests]
+        answers = [[self._answer(r, i) for i in range(len(r.seeds))] for r in requests]
+        for request, row in enumerate(answers):
+            for sample, completion in enumerate(row):
+                if on_done is not None:
+                    on_done(request, sample, completion)
+        return answers
 
     def _answer(self, request: Request, i: int) -> Completion:
         prompt = str(self.tokenizer.decode(request.prompt, skip_special_tokens=True))

@@ -21,7 +21,7 @@ def executor() -> Iterator[Executor]:
 
 def test_matrix_of_known_answers(executor: Executor) -> None:
     sampler = scripted_sampler({"Double x.": DOUBLE_SOLUTIONS}, {"Double x.": DOUBLE_TESTS})
-    (interaction,) = interact(executor, sampler.sample([DOUBLE], ("t",)), TestUnit.ANSWER)
+    (interaction,) = interact(sampler, executor, [DOUBLE], ("t",), TestUnit.ANSWER)
     assert interaction.matrix.passed.astype(int).tolist() == [[1, 1, 0, 0], [1, 1, 0, 0], [1, 0, 1, 0], [0, 0, 0, 0]]
     assert interaction.matrix.verdicts[3].tolist() == [Verdict.SKIPPED] * 4
     assert interaction.matrix.solutions_shown.tolist() == [True, True, True, False]
@@ -31,7 +31,7 @@ def test_matrix_of_known_answers(executor: Executor) -> None:
 
 def test_programs_stay_known_when_no_test_parses(executor: Executor) -> None:
     sampler = scripted_sampler({"Double x.": DOUBLE_SOLUTIONS}, {"Double x.": ["nothing"]})
-    (interaction,) = interact(executor, sampler.sample([DOUBLE], ("t",)), TestUnit.ANSWER)
+    (interaction,) = interact(sampler, executor, [DOUBLE], ("t",), TestUnit.ANSWER)
     assert interaction.matrix.programs.tolist() == [True, True, True, False]
     assert interaction.matrix.rank == 0
 
@@ -41,7 +41,7 @@ def test_assertions_as_columns_remember_their_answer(executor: Executor) -> None
     sampler = scripted_sampler(
         {"Double x.": DOUBLE_SOLUTIONS}, {"Double x.": [two, "none", fenced("assert double(0) == 0")]}, n=3
     )
-    (interaction,) = interact(executor, sampler.sample([DOUBLE], ("t",)), TestUnit.ASSERTION)
+    (interaction,) = interact(sampler, executor, [DOUBLE], ("t",), TestUnit.ASSERTION)
     assert interaction.owners.tolist() == [0, 0, 1, 2]
     assert interaction.matrix.passed.astype(int).tolist() == [[1, 0, 0, 1], [1, 0, 0, 1], [0, 0, 0, 1]]
 

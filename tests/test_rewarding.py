@@ -28,7 +28,7 @@ def step(
     executor: Executor, problem: Problem, tests: list[str] = DOUBLE_TESTS, unit: TestUnit = TestUnit.ANSWER
 ) -> tuple[list[Interaction], list[Consensus]]:
     sampler = scripted_sampler({problem.statement: DOUBLE_SOLUTIONS}, {problem.statement: tests})
-    interactions = interact(executor, sampler.sample([problem], ("t",)), unit)
+    interactions = interact(sampler, executor, [problem], ("t",), unit)
     return interactions, [select_shown(CodeT(), i.matrix) for i in interactions]
 
 

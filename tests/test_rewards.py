@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from zerocoder.execution.verdicts import Verdict
 from zerocoder.matrix import PassingMatrix
+from zerocoder.mutation_testing import killed_from_verdicts
 from zerocoder.rewards import (
     choose_proxy,
     coder_rewards,
     cosine_lambda,
-    killed_from_verdicts,
     labelled_coder_rewards,
 )
 from zerocoder.rewards import tester_rewards as rewards_of_tests  # pytest takes `test...` for a test

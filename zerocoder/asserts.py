@@ -25,7 +25,7 @@ MAX_DEPTH = 100
 
 MODULES = frozenset(
     {"bisect", "cmath", "collections", "copy", "datetime", "decimal", "fractions", "functools", "heapq", "itertools"}
-    | {"json", "math", "operator", "re", "statistics", "string", "textwrap", "typing"}
+    | {"json", "math", "numpy", "operator", "re", "statistics", "string", "textwrap", "typing"}
 )
 """Modules a test may import: deterministic, and without access to the machine."""
 

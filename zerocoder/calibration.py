@@ -20,9 +20,8 @@ def recalibrate(
     selector: DyB4, problems: Sequence[Problem], sampler: Sampler, executor: Executor, unit: TestUnit, step: int
 ) -> Calibration:
     """Choose the selector's (beta0, alpha_xy) anew for `step`; `problems` must carry labels."""
-    groups = sampler.sample(problems, ("calibration", step))
-    interactions = interact(executor, groups, unit)
-    labelled = check_against_labels(executor, [(g.problem, g.programs) for g in groups])
+    interactions = interact(sampler, executor, problems, ("calibration", step), unit)
+    labelled = check_against_labels(executor, [(i.problem, i.group.programs) for i in interactions])
     matrices, correct = [], []
     for interaction, truth in zip(interactions, labelled, strict=True):
         rows = interaction.matrix.solutions_shown & truth.known

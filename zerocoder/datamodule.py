@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from zerocoder.config import Config
 from zerocoder.console import bar
 from zerocoder.execution import Executor
-from zerocoder.models import user_cache
+from zerocoder.files import user_cache
 from zerocoder.prefilter import FilterReport, fingerprint, keep_diverse, measure_ranks
 from zerocoder.problems import Problem, ZeroCoderError
 from zerocoder.rollout.engine import request_seed
@@ -86,7 +86,7 @@ class ProblemDataModule(L.LightningDataModule):
             "rollout": rollout,
             "prompts": sampler.prompt_style,
             "seed": sampler.seed,
-            "verifier": {k: v for k, v in asdict(self.run.verifier).items() if k != "workers"},
+            "verifier": {k: v for k, v in asdict(self.run.verifier).items() if k not in ("workers", "cache_mb")},
             "unit": self.run.algorithm.test_unit,
         }
         key = fingerprint(policy, settings)

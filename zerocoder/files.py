@@ -21,6 +21,12 @@ from zerocoder.problems import ZeroCoderError
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
+def user_cache() -> Path:
+    """The user's cache folder for things that can be made again."""
+    home = os.environ.get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path.home() / ".cache") / "zerocoder"
+
+
 def write_bytes(path: Path | str, content: bytes) -> None:
     """Write `content` to `path`, making its folders; the old file stays as it was if anything fails."""
     path = Path(path)

@@ -6,8 +6,11 @@ and `owners` says which answer a column came from.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +20,7 @@ from zerocoder.config import TestUnit
 from zerocoder.execution import Executor, Job
 from zerocoder.matrix import PassingMatrix
 from zerocoder.problems import Problem, Program, TestCase
-from zerocoder.rollout.sampler import RolloutGroup
+from zerocoder.rollout.sampler import RolloutGroup, Sampler
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,20 +50,52 @@ def columns_of(
     return tuple(columns), np.array(owners, dtype=np.int64)
 
 
+class Encounters:
+    """Solutions meet tests while the rest of a batch is still being written.
+
+    `add` hands a problem's group to the executor and returns at once, `collect` waits. Leaving the block early, by an
+    exception or an interrupt, cancels what is running.
+    """
+
+    def __init__(self, executor: Executor, unit: TestUnit) -> None:
+        self._executor = executor
+        self._unit = unit
+        self._groups: dict[int, RolloutGroup] = {}
+        self._columns: dict[int, tuple[tuple[TestCase | None, ...], NDArray[np.int64]]] = {}
+        self._verdicts: dict[int, Future[NDArray[np.int8]]] = {}
+
+    def add(self, index: int, group: RolloutGroup) -> None:
+        """Problem `index` of the batch has all its answers."""
+        columns = columns_of(group.test_cases, self._unit)
+        self._groups[index], self._columns[index] = group, columns
+        self._verdicts[index] = self._executor.submit(Job(group.programs, columns[0], group.problem.entry_point))
+
+    def collect(self) -> list[Interaction]:
+        """One interaction a problem, in the batch's order, when all have been run."""
+        interactions = []
+        for index in sorted(self._groups):
+            group, (tests, owners) = self._groups[index], self._columns[index]
+            matrix = PassingMatrix(self._verdicts[index].result(), _present(group.programs), _present(tests))
+            interactions.append(Interaction(group, tests, owners, matrix))
+        return interactions
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for verdicts in self._verdicts.values():
+            verdicts.cancel()  # does nothing to those that are done
+
+
 def interact(
-    executor: Executor,
-    groups: Sequence[RolloutGroup],
-    unit: TestUnit,
-    on_done: Callable[[int], None] | None = None,
+    sampler: Sampler, executor: Executor, problems: Sequence[Problem], key: Iterable[int | str], unit: TestUnit
 ) -> list[Interaction]:
-    """Run every solution of a group against every test of it."""
-    columns = [columns_of(g.test_cases, unit) for g in groups]
-    jobs = [Job(g.programs, tests, g.problem.entry_point) for g, (tests, _) in zip(groups, columns, strict=True)]
-    interactions = []
-    for group, (tests, owners), verdicts in zip(groups, columns, executor.run(jobs, on_done), strict=True):
-        matrix = PassingMatrix(verdicts, _present(group.programs), _present(tests))
-        interactions.append(Interaction(group, tests, owners, matrix))
-    return interactions
+    """Both roles answer every problem, and every solution meets every test. `key` is the sampler's."""
+    with Encounters(executor, unit) as encounters:
+        sampler.sample(problems, key, encounters.add)
+        return encounters.collect()
 
 
 def _present(answers: Sequence[Program | TestCase | None]) -> NDArray[np.bool_]:
@@ -83,6 +118,6 @@ def check_against_labels(
     for problem, programs in items:
         if problem.label is None:
             raise ValueError(f"problem {problem.id} has no label")
-        jobs.append(Job(tuple(programs), problem.label.tests, problem.entry_point))
+        jobs.append(Job(tuple(programs), problem.label.tests, problem.entry_point, first_failure=True))
     matrices = [PassingMatrix(v) for v in executor.run(jobs)]
     return [Labelled(np.asarray(m.passed.all(axis=1)), ~m.solutions_masked) for m in matrices]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 import importlib.util
-import os
 import re
 import struct
 import sys
@@ -17,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zerocoder.files import new_dir
+from zerocoder.files import new_dir, user_cache
 from zerocoder.problems import ZeroCoderError
 
 if TYPE_CHECKING:
@@ -166,12 +165,6 @@ def _disable_dropout(policy: PreTrainedModel) -> None:
         if isinstance(getattr(module, "attention_dropout", None), float):
             # Attention passes it to a function rather than to a Dropout module.
             vars(module)["attention_dropout"] = 0.0
-
-
-def user_cache() -> Path:
-    """The user's cache folder for things that can be made again."""
-    home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "zerocoder"
 
 
 def _nano() -> Path:

@@ -24,7 +24,7 @@ from zerocoder.config import AlgorithmConfig, TrainerConfig
 from zerocoder.console import Clock
 from zerocoder.execution import Executor
 from zerocoder.grpo import Experience, MicroBatch, TrainingSample, completion_logprobs, group_advantages, policy_loss
-from zerocoder.interaction import Interaction, interact
+from zerocoder.interaction import Encounters, Interaction
 from zerocoder.interrupts import DeferredInterrupt
 from zerocoder.problems import Problem, Role, ZeroCoderError
 from zerocoder.rewarding import Rewarder
@@ -58,6 +58,7 @@ class StepResult:
     interactions: tuple[Interaction, ...]
     consensus: tuple[Consensus, ...]
     rewards: tuple[Rewards, ...]
+    mutants: tuple[np.ndarray, ...]  # [M, K] verdicts of the proxies' mutants, where the tester was rewarded by them
     advantages: tuple[np.ndarray, ...]
     update: UpdateStats
     seconds: dict[str, float]
@@ -99,12 +100,13 @@ class ZeroCoderModule(L.LightningModule):
 
     def training_step(self, batch: list[Problem], batch_idx: int) -> None:
         step, role = self.global_step, self.role
-        with self.clock("rollout"):
-            groups = self.sampler.sample(batch, ("train", step))
-        with self.clock("execution"):
-            interactions = interact(self.executor, groups, self.algorithm.test_unit)
+        with Encounters(self.executor, self.algorithm.test_unit) as encounters:
+            with self.clock("rollout"):
+                self.sampler.sample(batch, ("train", step), encounters.add)
+            with self.clock("execution"):
+                interactions = encounters.collect()
         consensus = [select_shown(self.selector, i.matrix) for i in interactions]
-        rewards = self.rewards(role, interactions, consensus, step)
+        rewards, mutants = self.rewards(role, interactions, consensus, step)
         advantages = [group_advantages(r.total, r.mask) for r in rewards]
         with self.clock("training"):
             update = self.update(experience(role, interactions, advantages), step)
@@ -114,6 +116,7 @@ class ZeroCoderModule(L.LightningModule):
             tuple(interactions),
             tuple(consensus),
             tuple(rewards),
+            tuple(verdicts for verdicts in mutants if verdicts is not None),
             tuple(advantages),
             update,
             self.clock.reset(),
@@ -121,16 +124,16 @@ class ZeroCoderModule(L.LightningModule):
 
     def rewards(
         self, role: Role, interactions: Sequence[Interaction], consensus: Sequence[Consensus], step: int
-    ) -> list[Rewards]:
-        """One `Rewards` a problem for the answers of `role`."""
+    ) -> tuple[list[Rewards], list[np.ndarray | None]]:
+        """One `Rewards` a problem for the answers of `role`, and the verdicts of the mutants they rest on."""
         if role is Role.CODER:
             with self.clock("execution"):
-                return self.rewarder.coder(interactions, consensus)
+                return self.rewarder.coder(interactions, consensus), []
         with self.clock("execution"):
             proxies = self.rewarder.proxies(interactions, consensus, step)
         with self.clock("mutation"):
             verdicts = self.rewarder.mutant_verdicts(interactions, proxies)
-        return self.rewarder.tester(interactions, proxies, verdicts, self.mutation_weight)
+        return self.rewarder.tester(interactions, proxies, verdicts, self.mutation_weight), list(verdicts)
 
     def update(self, experience: Experience, step: int) -> UpdateStats:
         """One optimizer step on all of `experience`, in as many micro-batches as memory asks for."""

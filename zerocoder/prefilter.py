@@ -80,8 +80,7 @@ def measure_ranks(
     on_done(len(problems) - len(missing))
     for start in range(0, len(missing), PROBLEMS_AT_ONCE):
         chunk = [p.unlabelled() for p in missing[start : start + PROBLEMS_AT_ONCE]]
-        groups = sampler.sample(chunk, ("pre-filter",))
-        for interaction in interact(executor, groups, unit):
+        for interaction in interact(sampler, executor, chunk, ("pre-filter",), unit):
             if not interaction.matrix.solutions_masked.any():  # a failure of ours says nothing about the problem
                 ranks[_key(interaction.problem)] = interaction.matrix.rank
         write_text(cache_file, "".join(json.dumps({"key": k, "rank": r}) + "\n" for k, r in ranks.items()))

@@ -7,6 +7,7 @@ and 5.2). Each function returns one `Rewards` a problem, with one entry an answe
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,13 +16,12 @@ from numpy.typing import NDArray
 from zerocoder.config import AlgorithmConfig
 from zerocoder.execution import Executor, Job, Verdict
 from zerocoder.interaction import Interaction, check_against_labels
-from zerocoder.mutation import mutants
+from zerocoder.mutation_testing import killed_from_verdicts, mutant_job
 from zerocoder.problems import Program
 from zerocoder.rewards import (
     Rewards,
     choose_proxy,
     coder_rewards,
-    killed_from_verdicts,
     labelled_coder_rewards,
     tester_rewards,
 )
@@ -78,7 +78,9 @@ class Rewarder:
 
     def _add_references(self, interactions: Sequence[Interaction], proxies: list[Proxy | None]) -> None:
         labels = [(n, i, i.problem.label) for n, i in enumerate(interactions) if i.problem.label is not None]
-        jobs = [Job((Program(label.solution),), i.columns, i.problem.entry_point) for _, i, label in labels]
+        jobs = [
+            Job((Program(label.solution),), i.columns, i.problem.entry_point, cancel=False) for _, i, label in labels
+        ]
         for (n, _, label), verdicts in zip(labels, self.executor.run(jobs), strict=True):
             row = verdicts[0]
             proxies[n] = Proxy(Program(label.solution), row == Verdict.PASS, row != Verdict.INFRA)
@@ -87,18 +89,27 @@ class Rewarder:
         self, interactions: Sequence[Interaction], proxies: Sequence[Proxy | None]
     ) -> list[NDArray[np.int8] | None]:
         """[M, K] verdicts of each proxy's mutants; None where there is no proxy, no valid test or no mutant."""
-        jobs: dict[int, Job] = {}
-        for n, (interaction, proxy) in enumerate(zip(interactions, proxies, strict=True)):
-            if proxy is None or not proxy.valid.any():
-                continue
-            seed = request_seed(self.seed, "mutants", interaction.problem.id)
-            programs = tuple(Program(m) for m in mutants(proxy.program.source, self.config.max_mutants, seed))
-            if programs:
-                # A test that the proxy fails kills nothing whatever it does to the mutants: it need not run.
-                columns = tuple(t if ok else None for t, ok in zip(interaction.columns, proxy.valid, strict=True))
-                jobs[n] = Job(programs, columns, interaction.problem.entry_point)
-        ran = dict(zip(jobs, self.executor.run(list(jobs.values())), strict=True))
-        return [ran.get(n) for n in range(len(interactions))]
+        running: dict[int, Future[NDArray[np.int8]]] = {}
+        try:
+            for n, (interaction, proxy) in enumerate(zip(interactions, proxies, strict=True)):
+                if proxy is None or not proxy.valid.any():
+                    continue
+                seed = request_seed(self.seed, "mutants", interaction.problem.id)
+                # One problem's mutants run while the next one's are made.
+                job = mutant_job(
+                    proxy.program.source,
+                    # A test that the proxy fails kills nothing whatever it does to the mutants: it need not run.
+                    [t if ok else None for t, ok in zip(interaction.columns, proxy.valid, strict=True)],
+                    interaction.problem.entry_point,
+                    self.config.max_mutants,
+                    seed,
+                )
+                if job.programs:
+                    running[n] = self.executor.submit(job)
+            return [running[n].result() if n in running else None for n in range(len(interactions))]
+        finally:
+            for verdicts in running.values():
+                verdicts.cancel()  # does nothing to those that are done
 
     def tester(
         self,

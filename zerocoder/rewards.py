@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from zerocoder.execution.verdicts import Verdict
 from zerocoder.matrix import PassingMatrix
 from zerocoder.selection.base import Consensus
 
@@ -76,17 +75,6 @@ def choose_proxy(consensus: Consensus, rng: np.random.Generator) -> int | None:
     return int(rng.choice(members)) if len(members) else None
 
 
-def killed_from_verdicts(verdicts: NDArray[np.int8]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Which mutants a test kills, out of the verdicts [M, K] of the proxy's mutants.
-
-    Returns:
-        killed [M, K]: the mutant ran and did not pass (a timeout or an error kills too).
-        counted [M, K]: False where the cell was never run (a failure of ours, or no test).
-    """
-    counted = np.asarray(~np.isin(verdicts, (Verdict.INFRA, Verdict.SKIPPED)))
-    return np.asarray(counted & (verdicts != Verdict.PASS)), counted
-
-
 def tester_rewards(
     valid: NDArray[np.bool_],
     parsed: NDArray[np.bool_],
@@ -107,7 +95,7 @@ def tester_rewards(
         killed: [M, K] whether the test fails on the mutant; None or M = 0 when there are no mutants.
         lam: weight of the mutation term, in [0, 1].
         mask: [K] False where a failure of ours hid the outcome; None masks nothing.
-        counted: [M, K] mutants that were really run (see `killed_from_verdicts`); None counts all.
+        counted: [M, K] mutants that were really run (see `zerocoder.mutation_testing`); None counts all.
     """
     counts = np.ones(len(parsed), dtype=bool) if mask is None else mask | ~parsed
     valid = valid & parsed

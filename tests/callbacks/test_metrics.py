@@ -37,6 +37,7 @@ def result(role: Role) -> StepResult:
         role=role,
         interactions=(interaction, interaction),
         consensus=(consensus, consensus),
+        mutants=(),
         rewards=(spread, flat),
         advantages=(np.array([1.0, 0.0, -1.0, 0.0]), np.zeros(4)),
         update=UpdateStats(0.1, 0.0, 1.0, 0.0, 2.0, 0.0, 0.0),

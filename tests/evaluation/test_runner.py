@@ -17,7 +17,7 @@ from zerocoder.mutation import mutants
 from zerocoder.problems import Label, Problem, Role, Style, TestCase
 from zerocoder.prompting import prompt_ids
 from zerocoder.prompts import PromptStyle
-from zerocoder.rollout.engine import Completion, Request, Sampling
+from zerocoder.rollout.engine import Completion, OnDone, Request, Sampling
 
 STYLE = PromptStyle.COMPACT
 SAMPLING = Sampling(temperature=0.7, top_p=0.8, top_k=0, max_new_tokens=100)
@@ -57,12 +57,15 @@ class ScriptedEngine:
         self.samplings: list[Sampling] = []
 
     def generate(
-        self, requests: Sequence[Request], sampling: Sampling, on_done: Callable[[int], None] | None = None
+        self, requests: Sequence[Request], sampling: Sampling, on_done: OnDone | None = None
     ) -> list[list[Completion]]:
         self.samplings.append(sampling)
-        if on_done is not None:
-            on_done(len(requests))
-        return [[Completion((1,), (0.0,), False, self.texts[r.prompt]) for _ in r.seeds] for r in requests]
+        answers = [[Completion((1,), (0.0,), False, self.texts[r.prompt]) for _ in r.seeds] for r in requests]
+        for request, row in enumerate(answers):
+            for sample, completion in enumerate(row):
+                if on_done is not None:
+                    on_done(request, sample, completion)
+        return answers
 
     def sync_weights(self, policy: object) -> None: ...
 

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zerocoder.execution import Verdict
-from zerocoder.execution.sandbox import codec, warden
+from zerocoder.execution.sandbox import codec, rows
+from zerocoder.execution.sandbox.codec import core
 from zerocoder.execution.sandbox.wire import FrameBuffer, Oversized, framed
 
 SCALARS = (
@@ -57,14 +58,16 @@ def same(left: Any, right: Any) -> bool:
 
 @given(VALUES)
 def test_round_trip(value: Any) -> None:
-    assert same(codec.loads(codec.dumps(value)), value)
+    for rich in (False, True):
+        assert same(codec.loads(codec.dumps(value), rich), value)
 
 
+TAGS = core._RICH.tags
+SPICES = ["<i8", "|b1", "int", "deque", "1E+5", "NaN", "Point", "x", "00ff", "UTC"]
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(SPICES),
     lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(sorted(codec._DECODERS)) | st.text(max_size=2), inner, max_size=2)
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(TAGS) | st.text(max_size=2), inner, max_size=2)
     ),
     max_leaves=12,
 )
@@ -73,8 +76,9 @@ JSON = st.recursive(
 @settings(max_examples=300)
 @given(JSON.map(lambda value: json.dumps(value).encode()) | st.binary())
 def test_hostile_frames_decode_or_are_refused(data: bytes) -> None:
-    with contextlib.suppress(codec.Unsupported):
-        codec.loads(data)
+    for rich in (False, True):
+        with contextlib.suppress(codec.Unsupported):
+            codec.loads(data, rich)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +150,7 @@ def test_subclasses_travel_as_their_base() -> None:
 @settings(max_examples=300)
 @given(st.lists(JSON, min_size=2, max_size=5))
 def test_hostile_answers_never_pass_nor_raise(answer: list[Any]) -> None:
-    assert warden.checked(answer, [("==", "a secret")]) in (
+    assert rows.checked(answer, [("==", "a secret")]) in (
         Verdict.ERROR,
         Verdict.FAIL,
         Verdict.UNSUPPORTED,
@@ -158,7 +162,7 @@ def test_hostile_answers_never_pass_nor_raise(answer: list[Any]) -> None:
     "answer", [[0, "x"], [0, "x", None], [0, None], [0, "v"], [0, "v", None], [0, "v", 7], [0, "v", []]]
 )
 def test_answers_out_of_shape_are_errors(answer: list[Any]) -> None:
-    assert warden.checked(answer, [("==", 1)]) == Verdict.ERROR
+    assert rows.checked(answer, [("==", 1)]) == Verdict.ERROR
 
 
 @given(st.lists(st.binary(max_size=50), max_size=6), st.integers(1, 7))

@@ -141,7 +141,7 @@ def test_what_kills_workers_twice_is_infra_and_harms_no_neighbour() -> None:
 
         thread = threading.Thread(target=assassin)
         thread.start()
-        [verdicts] = executor.run([as_job([ENDLESS, RIGHT], [TESTS[0]], limits=Limits(cpu_seconds=8))])
+        [verdicts] = executor.run([as_job([ENDLESS, RIGHT], [TESTS[0]], limits=Limits(cpu_seconds=8, cpu_multiple=0))])
         stop.set()
         thread.join()
         assert verdicts[:, 0].tolist() == [Verdict.INFRA, Verdict.PASS]
@@ -184,9 +184,10 @@ sys.path[:0] = [{root!r}, {here!r}]
 from test_execution_lifecycle import *
 executor = ProcessExecutor(workers=2)
 assert passes(executor)
+assert wait_until(lambda: len(descendants(os.getpid())) == 6)
 print(json.dumps(descendants(os.getpid())), flush=True)
 try:
-    executor.run([as_job([ENDLESS], TESTS, limits=Limits(cpu_seconds=10))] * 2)
+    executor.run([as_job([ENDLESS], TESTS, limits=Limits(cpu_seconds=10, cpu_multiple=0))] * 2)
 except KeyboardInterrupt:
     print(passes(executor), flush=True)
 executor.close()
@@ -237,6 +238,26 @@ def test_the_same_matrix_every_time() -> None:
         with ProcessExecutor(workers=workers) as executor:
             matrices += executor.run(jobs)
     assert all(np.array_equal(matrices[0], other) for other in matrices)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cannot crowd one core")
+def test_a_starved_program_is_not_taken_for_one_that_sleeps() -> None:
+    """One core for forty busy processes: a right program takes longer by the clock than sleepers are waited for."""
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cores)})
+    busy = [
+        subprocess.Popen([sys.executable, "-S", "-c", "while True: pass"], start_new_session=True) for _ in range(40)
+    ]
+    slow = "import time\ndef f(x):\n    end = time.process_time() + 0.15\n    while time.process_time() < end: pass\n    return x + 1"
+    try:
+        with ProcessExecutor(workers=1) as executor:
+            [verdicts] = executor.run([as_job([slow], TESTS[:1], limits=Limits(cpu_seconds=0.4, cpu_multiple=0))])
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
+        os.sched_setaffinity(0, cores)
+    assert verdicts.tolist() == [[Verdict.PASS]]
 
 
 @pytest.mark.parametrize("name", ["cpu_seconds", "memory_mb", "output_kb"])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tiny import tiny_policy, tiny_tokenizer
 
 from zerocoder.rollout.decoding import TransformersEngine, draw
-from zerocoder.rollout.engine import Request, Sampling, request_seed
+from zerocoder.rollout.engine import Completion, Request, Sampling, request_seed
 
 PROMPTS = [(5, 9, 7, 30, 41), (12,), (80, 81, 82, 83, 84, 85, 86, 87, 88, 89), (200, 100)]
 GREEDY = Sampling(0.0, 1.0, 0, 40)
@@ -53,11 +53,16 @@ def test_a_sample_depends_on_its_seed_and_not_on_its_neighbours() -> None:
 def test_ended_sequences_leave_and_the_rest_goes_on() -> None:
     policy = tiny_policy()
     policy.generation_config.eos_token_id = [1, *range(100, 140)]  # a seventh of the vocabulary ends an answer
-    reported: list[int] = []
+    reported: list[tuple[int, int, Completion]] = []
     eng = TransformersEngine(policy, tiny_tokenizer(), 64)
-    rows = eng.generate([Request(p, tuple(range(8))) for p in PROMPTS], Sampling(1.0, 1.0, 0, 40), reported.append)
+    rows = eng.generate(
+        [Request(p, tuple(range(8))) for p in PROMPTS], Sampling(1.0, 1.0, 0, 40), lambda *done: reported.append(done)
+    )
     completions = [c for row in rows for c in row]
-    assert sum(reported) == len(completions) == 32
+    assert len(reported) == len(completions) == 32
+    assert all(rows[request][sample] == completion for request, sample, completion in reported)
+    lengths = [len(completion.token_ids) for _, _, completion in reported]
+    assert lengths == sorted(lengths), "each is told as soon as it has ended"
     assert len({len(c.token_ids) for c in completions}) > 3
     for c in completions:
         ends = [t for t in c.token_ids if t in eng.end_tokens]

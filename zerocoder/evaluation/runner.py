@@ -18,11 +18,10 @@ from numpy.typing import NDArray
 from zerocoder.answers import FormatError, parse_program, parse_test, split_asserts
 from zerocoder.evaluation.records import TOO_LONG, Answer, CoderItem, Item, Scores, TesterItem, score
 from zerocoder.execution import Executor, Job, Verdict
-from zerocoder.mutation import mutants
+from zerocoder.mutation_testing import killed_from_verdicts, mutant_job
 from zerocoder.problems import Label, Problem, Program, Role, TestCase
 from zerocoder.prompting import prompt_ids
 from zerocoder.prompts import PromptStyle
-from zerocoder.rewards import killed_from_verdicts
 from zerocoder.rollout.engine import Completion, Request, RolloutEngine, Sampling, request_seed
 
 if TYPE_CHECKING:
@@ -137,19 +136,25 @@ def _judge_tests(
     """Run every test against the reference, and what it passes against the reference's mutants."""
     tests = [_single_tests(a) for a in asked]
     references = [
-        Job((Program(a.label.solution),), t, a.problem.entry_point) for a, t in zip(asked, tests, strict=True)
+        Job((Program(a.label.solution),), t, a.problem.entry_point, cancel=False)
+        for a, t in zip(asked, tests, strict=True)
     ]
     verdicts = [v[0] for v in _run(executor, references, "tests", progress)]
-    changed = [_mutants_of(a.problem, a.label.solution, max_mutants) for a in asked]
-    # A test that the reference fails kills nothing whatever it does to the mutants: it need not run.
     jobs = [
-        Job(m, tuple(x if v == Verdict.PASS else None for x, v in zip(t, row, strict=True)), a.problem.entry_point)
-        for a, t, row, m in zip(asked, tests, verdicts, changed, strict=True)
+        mutant_job(
+            a.label.solution,
+            # A test that the reference fails kills nothing whatever it does to the mutants: it need not run.
+            [x if v == Verdict.PASS else None for x, v in zip(t, row, strict=True)],
+            a.problem.entry_point,
+            max_mutants,
+            request_seed("evaluation", "mutants", a.problem.id),
+        )
+        for a, t, row in zip(asked, tests, verdicts, strict=True)
     ]
     killed = _run(executor, jobs, "mutants", progress)
     return [
-        TesterItem(a.answer, t, _names(row), _validity(row), _kills(row, cells), len(m))
-        for a, t, row, m, cells in zip(asked, tests, verdicts, changed, killed, strict=True)
+        TesterItem(a.answer, t, _names(row), _validity(row), _kills(row, cells), len(job.programs))
+        for a, t, row, job, cells in zip(asked, tests, verdicts, jobs, killed, strict=True)
     ]
 
 
@@ -160,16 +165,12 @@ def _single_tests(asked: _Asked) -> tuple[TestCase, ...]:
     return split_asserts(asked.parsed)
 
 
-def _mutants_of(problem: Problem, solution: str, limit: int) -> tuple[Program, ...]:
-    return tuple(Program(m) for m in mutants(solution, limit, request_seed("evaluation", "mutants", problem.id)))
-
-
 def _run(executor: Executor, jobs: Sequence[Job], stage: str, progress: OnProgress) -> list[NDArray[np.int8]]:
     """Verdicts [N, K] of every job; jobs without a cell are not handed to the executor."""
     full = [n for n, job in enumerate(jobs) if job.programs and job.tests]
     results = [np.zeros((len(job.programs), len(job.tests)), dtype=np.int8) for job in jobs]
     advance = _counter(progress, stage, len(full))
-    ran = executor.run([jobs[n] for n in full], lambda _: advance(1))
+    ran = executor.run([jobs[n] for n in full], advance)
     for n, verdicts in zip(full, ran, strict=True):
         results[n] = verdicts
     return results
@@ -195,14 +196,14 @@ def _names(row: NDArray[np.int8]) -> tuple[str, ...]:
     return tuple(Verdict(int(v)).name.lower() for v in row)
 
 
-def _counter(progress: OnProgress, stage: str, total: int) -> Callable[[int], None]:
-    """Turns an advance by n into (stage, done so far, total)."""
+def _counter(progress: OnProgress, stage: str, total: int) -> Callable[..., None]:
+    """Turns every call, whatever it is told, into (stage, done so far, total)."""
     done = 0
     progress(stage, 0, total)
 
-    def advance(n: int) -> None:
+    def advance(*_: object) -> None:
         nonlocal done
-        done += n
+        done += 1
         progress(stage, done, total)
 
     return advance

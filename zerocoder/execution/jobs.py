@@ -15,9 +15,18 @@ class Job:
     programs: [N], tests: [K]; None stands for an answer that did not parse, whose row or column reads SKIPPED.
     entry_point: the function that assert-style tests call; None for scripts.
     limits: of each cell; None for the executor's own.
+    family: the programs are variants of one (its mutants) and share a process, each with a fresh namespace. That saves
+        a fork a program; a variant may spoil the interpreter for the next, as tests of one program may for each other.
+    first_failure: all that is asked is whether a program passes every test: what follows its first test that it does
+        not pass reads CANCELLED.
+    cancel: False runs every cell, whatever Limits.cancel_after says: for a reference, whose late cells are the tests'
+        fault.
     """
 
     programs: tuple[Program | None, ...]
     tests: tuple[TestCase | None, ...]
     entry_point: str | None
     limits: Limits | None = None
+    family: bool = False
+    first_failure: bool = False
+    cancel: bool = True

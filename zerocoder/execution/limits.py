@@ -1,4 +1,10 @@
-"""What one cell of a verdict matrix may use."""
+"""What one cell of a verdict matrix may use, and how much is spent on programs that never end.
+
+Budgets count CPU time, so a verdict does not depend on what else the machine does. Most cells need a millisecond and
+an endless program needs all it is given, so cells run in two rounds: each gets `cpu_floor` seconds first, and what is
+late then runs once more with `cpu_multiple` times the CPU time of the problem's median passing cell (`cpu_seconds` at
+the most), where that is more. The second round does not depend on the order in which cells ran.
+"""
 
 from __future__ import annotations
 
@@ -7,26 +13,54 @@ from dataclasses import dataclass
 
 from zerocoder.problems import ZeroCoderError
 
+STATES = ("namespace", "process")
+
 
 @dataclass(frozen=True)
 class Limits:
-    """The budget of one program on one test. Raises ZeroCoderError for a value that is not positive.
+    """The budget of one program on one test. Raises ZeroCoderError for a value out of range.
 
-    cpu_seconds: CPU time of the process that runs the program; asleep, it may take four times as
+    cpu_seconds: CPU time of the process that runs the program, at the most; asleep, it may take four times as
         long (and at least two seconds) by the clock.
     memory_mb: memory on top of the Python interpreter's own.
     output_kb: the returned values in encoded form, or the standard output of a script.
+    cpu_floor: CPU seconds of the first round; `cpu_seconds` where that is less.
+    cpu_multiple: the second round's budget in CPU times of the problem's median passing cell; 0 gives every cell
+        `cpu_seconds` at once.
+    cancel_after: a program that was late on so many tests is taken for endless, and its other cells read CANCELLED;
+        0 runs every cell. Programs that share a process (`Job.family`) are cancelled after one late test.
+    state: what tests of one program share. `namespace`: a process, but no name of the program; what a test leaves
+        behind in modules of the standard library stays visible to the next. `process`: nothing.
     """
 
     cpu_seconds: float = 1.0
     memory_mb: int = 512
     output_kb: int = 1024
+    cpu_floor: float = 0.1
+    cpu_multiple: float = 50.0
+    cancel_after: int = 0
+    state: str = "namespace"
 
     def __post_init__(self) -> None:
-        for name, default in (("cpu_seconds", 1.0), ("memory_mb", 512), ("output_kb", 1024)):
-            value = getattr(self, name)
-            is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-            if not is_number or value <= 0:
-                raise ZeroCoderError(
-                    f"verifier.{name} is {value!r}: it must be a number above 0, e.g. {name}={default}"
-                )
+        for name, default in (("cpu_seconds", 1.0), ("memory_mb", 512), ("output_kb", 1024), ("cpu_floor", 0.1)):
+            if not _is_number(getattr(self, name)) or getattr(self, name) <= 0:
+                raise _out_of_range(name, getattr(self, name), f"a number above 0, e.g. {name}={default}")
+        if not _is_number(self.cpu_multiple) or self.cpu_multiple < 0:
+            raise _out_of_range("cpu_multiple", self.cpu_multiple, "a number, 0 (off) or above, e.g. cpu_multiple=50")
+        if type(self.cancel_after) is not int or self.cancel_after < 0:
+            raise _out_of_range("cancel_after", self.cancel_after, "a whole number, 0 (off) or above")
+        if self.state not in STATES:
+            raise _out_of_range("state", self.state, f"one of {', '.join(STATES)}")
+
+    @property
+    def first_seconds(self) -> float:
+        """CPU seconds of the first round."""
+        return min(self.cpu_floor, self.cpu_seconds) if self.cpu_multiple else self.cpu_seconds
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _out_of_range(name: str, value: object, wanted: str) -> ZeroCoderError:
+    return ZeroCoderError(f"verifier.{name} is {value!r}: it must be {wanted}")

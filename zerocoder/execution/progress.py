@@ -1,26 +1,31 @@
-"""One job in progress: its distinct programs and tests, and the verdict matrix they fill.
+"""One job in progress: its distinct programs and tests, the rounds they run in, and the verdict matrix they fill.
 
 Equal texts are joined when a job is opened, texts that compile to the same code once a worker has planned it. What
 needs no execution is settled here: SKIPPED for absent programs and tests, ERROR for what is no text, too large or does
-not compile. Every other cell reads INFRA until a worker answers.
+not compile, and what the cache knows. Every other cell reads INFRA until a worker answers.
 """
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from dataclasses import dataclass, field
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
+from zerocoder.execution.cache import Entry, VerdictCache, digest
 from zerocoder.execution.jobs import Job
 from zerocoder.execution.limits import Limits
 from zerocoder.execution.sandbox import warden
+from zerocoder.execution.sandbox.peer import patience_seconds
+from zerocoder.execution.sandbox.rows import ASLEEP
 from zerocoder.execution.verdicts import Verdict
 from zerocoder.problems import Program, Style, TestCase
 
 MAX_SOURCE_CHARS = 1 << 20
 MAX_STDIN_CHARS = 64 << 20
+_NEVER_CACHED = (Verdict.INFRA, Verdict.SKIPPED, Verdict.CANCELLED)
 
 Item = TypeVar("Item", bound=Hashable)
 
@@ -34,69 +39,204 @@ class Distinct(Generic[Item]):
     compiled: Any = None  # the planner's: a program's code, a literal test's calls and checks; opaque here
 
 
-class Progress:
-    """A job, from opened over planned to done."""
+class Outcome(NamedTuple):
+    """What came of a cell: its verdict, and the microseconds of CPU it took or was late after."""
 
-    def __init__(self, job: Job, default_limits: Limits) -> None:
+    verdict: Verdict
+    micros: int
+
+
+@dataclass
+class Row:
+    """A distinct program and what is known of it on each distinct test; None is open."""
+
+    program: Distinct[str]
+    cells: list[Outcome | None]
+    fresh: set[int] = field(default_factory=set)  # cells that ran, rather than came from the cache
+
+
+class Progress:
+    """A job, from opened over planned and one or two rounds to done."""
+
+    def __init__(self, job: Job, default_limits: Limits, cache: VerdictCache | None, salt: str) -> None:
+        """`salt` names what else a verdict depends on: the isolation reached, the interpreter."""
         self.limits = job.limits or default_limits
         self.entry = job.entry_point or ""
+        self.family = job.family
+        self._first_failure = job.first_failure
+        self._cancel_after = 0 if not job.cancel else 1 if job.family else self.limits.cancel_after
+        self._cache = cache
         self.matrix = np.full((len(job.programs), len(job.tests)), Verdict.INFRA, dtype=np.int8)  # [N, K]
-        self.programs = _distinct(
-            (row, program.source)
-            for row, program in enumerate(job.programs)
-            if program is not None and _runnable(program)
-        )
-        self.tests = _distinct(
-            (column, test)
-            for column, test in enumerate(job.tests)
-            if test is not None and _usable(test, job.entry_point)
-        )
-        known_rows = [row for program in self.programs for row in program.places]
-        known_columns = [column for test in self.tests for column in test.places]
-        self.matrix[np.setdiff1d(np.arange(len(job.programs)), known_rows), :] = Verdict.ERROR
-        self.matrix[:, np.setdiff1d(np.arange(len(job.tests)), known_columns)] = Verdict.ERROR
-        self.matrix[[row for row, program in enumerate(job.programs) if program is None], :] = Verdict.SKIPPED
-        self.matrix[:, [column for column, test in enumerate(job.tests) if test is None]] = Verdict.SKIPPED
+        programs = _distinct((n, p.source) for n, p in enumerate(job.programs) if p is not None and _runnable(p))
+        self.tests = _distinct((k, t) for k, t in enumerate(job.tests) if t is not None and _usable(t, job.entry_point))
+        self.rows = [Row(program, [None] * len(self.tests)) for program in programs]
+        self._settle_without_running(job)
+        self._keys = self._cache_keys(salt) if cache is not None else []
+        self._round = 0
+        self.cpu_seconds = self.limits.first_seconds  # of the round
+        self._look_up()
 
     @property
     def idle(self) -> bool:
-        """Whether nothing (more) can be run."""
-        return not self.programs or not self.tests
+        """Whether nothing is open."""
+        return not any(None in row.cells for row in self.rows)
 
     def plan_request(self) -> tuple[Any, ...]:
         """Asks a worker's planner about all sources."""
         codes = [test.item.code for test in self.tests if test.item.style is Style.FUNCTION]
-        return warden.PLAN, [program.item for program in self.programs], codes, self.entry
+        return warden.PLAN, [row.program.item for row in self.rows], codes, self.entry
 
     def apply_plan(self, plan: Any) -> None:
         """Takes the planner's answer in; None leaves every source to be compiled in its own sandbox."""
         if plan is None:
             return
-        for program, code in zip(self.programs, plan["programs"]["codes"], strict=True):
-            program.compiled = code
+        for row, code in zip(self.rows, plan["programs"]["codes"], strict=True):
+            row.program.compiled = code
         functions = [index for index, test in enumerate(self.tests) if test.item.style is Style.FUNCTION]
         test_groups = list(range(len(self.tests)))
         for index, group, calls in zip(functions, plan["tests"]["groups"], plan["tests"]["plans"], strict=True):
             test_groups[index] = functions[group] if group >= 0 else -1
             self.tests[index].compiled = calls
-        rows = [row for program in self.programs for row in program.places]
-        columns = [column for test in self.tests for column in test.places]
-        self.programs, broken_rows = _joined(self.programs, plan["programs"]["groups"])
-        self.tests, broken_columns = _joined(self.tests, test_groups)
-        self.matrix[np.ix_(broken_rows, columns)] = Verdict.ERROR
-        self.matrix[np.ix_(rows, broken_columns)] = Verdict.ERROR
+        self._join(plan["programs"]["groups"], test_groups)
+
+    def open_rows(self) -> list[int]:
+        """The rows that have open cells."""
+        return [number for number, row in enumerate(self.rows) if None in row.cells]
 
     def work(self) -> tuple[Any, ...]:
-        """The tests and limits as a worker takes them (warden.Work.decoded)."""
-        tests = [_as_work(test) for test in self.tests]
+        """The tests and limits as a worker takes them (rows.Work.decoded)."""
         limits = self.limits
-        cells = (float(limits.cpu_seconds), int(limits.memory_mb * (1 << 20)), int(limits.output_kb * 1024))
-        return (self.entry, tests, *cells)
+        return (
+            self.entry,
+            [_as_work(test) for test in self.tests],
+            float(limits.cpu_seconds),
+            int(limits.memory_mb * (1 << 20)),
+            int(limits.output_kb * 1024),
+            patience_seconds(limits.cpu_seconds),
+            limits.state == "process",
+            self._first_failure,
+            self._cancel_after,
+        )
 
-    def write_row(self, row: int, verdicts: list[Verdict]) -> None:
-        """The verdicts of one distinct program, to every row and column they stand for."""
-        for test, verdict in zip(self.tests, verdicts, strict=True):
-            self.matrix[np.ix_(self.programs[row].places, test.places)] = verdict
+    def rows_request(self, numbers: list[int]) -> tuple[Any, ...]:
+        """The open cells of some rows as a worker takes them, and the round's budget."""
+        rows = [self.rows[number] for number in numbers]
+        programs = [(r.program.compiled, r.program.item, [c for c, o in enumerate(r.cells) if o is None]) for r in rows]
+        return float(self.cpu_seconds), programs
+
+    def write_rows(self, numbers: list[int], answer: Any) -> None:
+        """Takes the answer to `rows_request` in. Raises ValueError for one out of shape."""
+        taken: list[tuple[Row, dict[int, Outcome]]] = []
+        for number, outcomes in zip(numbers, answer, strict=True):
+            row = self.rows[number]
+            cells = [cell for cell, outcome in enumerate(row.cells) if outcome is None]
+            pairs = zip(cells, outcomes, strict=True)
+            taken.append((row, {cell: Outcome(Verdict(verdict), int(micros)) for cell, (verdict, micros) in pairs}))
+        for row, found in taken:
+            for cell, outcome in found.items():
+                row.cells[cell] = outcome
+                row.fresh.add(cell)
+
+    def write_infra(self, numbers: list[int]) -> None:
+        """Gives rows up: their open cells are our failure."""
+        for number in numbers:
+            self.rows[number].cells = [Outcome(Verdict.INFRA, 0) if o is None else o for o in self.rows[number].cells]
+
+    def next_round(self) -> bool:
+        """Opens what was late for a second round with a larger budget; False when there is none."""
+        if self._round or self.limits.first_seconds >= self.limits.cpu_seconds:
+            return False
+        self._round = 1
+        budget = self._second_budget()
+        if budget <= self.cpu_seconds:
+            return False
+        self.cpu_seconds = budget
+        for row in self.rows:
+            if any(o is not None and self._is_late(o) for o in row.cells):
+                row.cells = [
+                    None if o is not None and (self._is_late(o) or o.verdict is Verdict.CANCELLED) else o
+                    for o in row.cells
+                ]
+        return not self.idle
+
+    def finish(self) -> None:
+        """Writes the matrix, and what was run into the cache."""
+        if self.rows and self.tests:
+            values = np.array([[Verdict.INFRA if o is None else o.verdict for o in row.cells] for row in self.rows])
+            for row, verdicts in zip(self.rows, values, strict=True):
+                for test, verdict in zip(self.tests, verdicts, strict=True):
+                    self.matrix[np.ix_(row.program.places, test.places)] = verdict
+        if self._cache is not None:
+            self._cache.put(
+                (self._keys[number][cell], (int(outcome.verdict), outcome.micros))
+                for number, row in enumerate(self.rows)
+                for cell in row.fresh
+                if (outcome := row.cells[cell]) is not None
+                and outcome.verdict not in _NEVER_CACHED
+                and outcome.micros < ASLEEP  # how long a program sleeps says nothing about the next time
+            )
+
+    def _settle_without_running(self, job: Job) -> None:
+        known_rows = [place for row in self.rows for place in row.program.places]
+        known_columns = [place for test in self.tests for place in test.places]
+        self.matrix[np.setdiff1d(np.arange(len(job.programs)), known_rows), :] = Verdict.ERROR
+        self.matrix[:, np.setdiff1d(np.arange(len(job.tests)), known_columns)] = Verdict.ERROR
+        self.matrix[[n for n, program in enumerate(job.programs) if program is None], :] = Verdict.SKIPPED
+        self.matrix[:, [k for k, test in enumerate(job.tests) if test is None]] = Verdict.SKIPPED
+
+    def _cache_keys(self, salt: str) -> list[list[bytes]]:
+        limits = self.limits
+        common = digest(salt, self.entry, repr((limits.memory_mb, limits.output_kb, limits.state)))
+        tests = [digest(t.item.code, t.item.stdin or "", t.item.stdout or "", t.item.style.value) for t in self.tests]
+        programs = [digest(row.program.item) for row in self.rows]
+        return [[digest((common + program + test).hex()) for test in tests] for program in programs]
+
+    def _look_up(self) -> None:
+        if self._cache is None or not self._keys:
+            return
+        found = self._cache.get([key for row in self._keys for key in row])
+        for row, keys in zip(self.rows, self._keys, strict=True):
+            row.cells = [self._known(found[key]) if key in found else None for key in keys]
+
+    def _known(self, entry: Entry) -> Outcome | None:
+        """A cached outcome under this job's budgets."""
+        outcome = Outcome(Verdict(entry[0]), entry[1])
+        limit = 1e6 * (self.limits.cpu_seconds if outcome.verdict is not Verdict.TIMEOUT else self.cpu_seconds)
+        if outcome.verdict is Verdict.TIMEOUT:
+            return outcome if outcome.micros >= limit else None  # it was given less than it gets now
+        return outcome if outcome.micros <= limit else None  # it took more than it may now
+
+    def _join(self, program_groups: list[int], test_groups: list[int]) -> None:
+        """One row and column a group (named by its first member); those in no group (-1) do not compile."""
+        rows = [place for row in self.rows for place in row.program.places]
+        columns = [place for test in self.tests for place in test.places]
+        broken_rows = _joined([row.program for row in self.rows], program_groups)
+        broken_columns = _joined(self.tests, test_groups)
+        self.matrix[np.ix_(broken_rows, columns)] = Verdict.ERROR
+        self.matrix[np.ix_(rows, broken_columns)] = Verdict.ERROR
+        kept = [index for index, group in enumerate(test_groups) if group == index]
+        self.tests = [self.tests[index] for index in kept]
+        if self._keys:
+            self._keys = [
+                [self._keys[number][index] for index in kept]
+                for number, group in enumerate(program_groups)
+                if group == number
+            ]
+        self.rows = [row for number, row in enumerate(self.rows) if program_groups[number] == number]
+        for row in self.rows:
+            row.cells = [row.cells[index] for index in kept]
+
+    def _is_late(self, outcome: Outcome) -> bool:
+        """Whether it was late, but might not be with the round's budget."""
+        return outcome.verdict is Verdict.TIMEOUT and outcome.micros < min(ASLEEP, 1e6 * self.cpu_seconds)
+
+    def _second_budget(self) -> float:
+        """CPU seconds: a multiple of what the median passing cell took; of any that ended, where none passes."""
+        ended = [o for row in self.rows for o in row.cells if o is not None and o.verdict <= Verdict.ERROR]
+        sample = [o.micros for o in ended if o.verdict is Verdict.PASS] or [o.micros for o in ended]
+        if not sample:
+            return self.limits.cpu_seconds
+        return min(self.limits.cpu_seconds, self.limits.cpu_multiple * statistics.median(sample) / 1e6)
 
 
 def _distinct(items: Iterable[tuple[int, Item]]) -> list[Distinct[Item]]:
@@ -106,15 +246,15 @@ def _distinct(items: Iterable[tuple[int, Item]]) -> list[Distinct[Item]]:
     return list(found.values())
 
 
-def _joined(items: list[Distinct[Item]], groups: list[int]) -> tuple[list[Distinct[Item]], list[int]]:
-    """One item a group (the index of its first member), and the places of those in no group (-1)."""
+def _joined(items: list[Distinct[Item]], groups: list[int]) -> list[int]:
+    """Gives the places of each item to the first of its group; the places of those in no group (-1) are returned."""
     broken: list[int] = []
     for index, group in enumerate(groups):
         if group < 0:
             broken += items[index].places
         elif group != index:
             items[group].places += items[index].places
-    return [item for index, item in enumerate(items) if groups[index] == index], broken
+    return broken
 
 
 def _as_work(test: Distinct[TestCase]) -> tuple[Any, ...]:

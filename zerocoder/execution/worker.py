@@ -21,7 +21,7 @@ _MAX_ANSWER = 256 << 20
 # The package is loaded on its own, not as zerocoder.execution.sandbox: that would import numpy.
 _BOOTSTRAP = (
     "import sys; sys.path.insert(0, sys.argv[1]); from sandbox import guard; del sys.path[0]; "
-    "guard.main(int(sys.argv[2]), int(sys.argv[3]), sys.argv[4])"
+    "guard.main(int(sys.argv[2]), int(sys.argv[3]), sys.argv[4], sys.argv[5])"
 )
 _FLAGS = ("-s", "-S", "-P")  # isolated mode without -E: the emptied environment carries the hash seed
 _ENVIRONMENT = {"PYTHONHASHSEED": "0", "PYTHONUTF8": "1"}
@@ -34,13 +34,13 @@ class WorkerDied(Exception):
 class Worker:
     """One warm worker process. Not thread-safe."""
 
-    def __init__(self, floor: str) -> None:
+    def __init__(self, floor: str, numpy_home: str = "") -> None:
         """Starts the process without waiting for it; `wait_ready` does."""
         self._socket, theirs = socket.socketpair()
         command = [sys.executable, *_FLAGS, "-c", _BOOTSTRAP, str(Path(__file__).parent)]
         try:
             self._process = subprocess.Popen(
-                [*command, str(theirs.fileno()), str(os.getpid()), floor],
+                [*command, str(theirs.fileno()), str(os.getpid()), floor, numpy_home],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],

@@ -20,7 +20,7 @@ from zerocoder.datasets.builtin import Builtin
 from zerocoder.evaluation.records import Scores
 from zerocoder.evaluation.runner import evaluate_policy
 from zerocoder.execution import Executor, Job, ProcessExecutor, Verdict
-from zerocoder.interaction import check_against_labels, interact
+from zerocoder.interaction import Interaction, check_against_labels, interact
 from zerocoder.models import load_policy, load_tokenizer
 from zerocoder.problems import Problem, Program, Role
 from zerocoder.prompts import PromptStyle
@@ -76,10 +76,10 @@ def measure(model: Path | str, seed: int = 0) -> Measured:
     sampler = Sampler(rollout.start(policy, tokenizer), tokenizer, rollout, PromptStyle.COMPACT, seed)
     source = Builtin()
     with ProcessExecutor() as executor:
-        heldout = _sample(sampler, source.heldout(), "held-out")
+        heldout = _sample(sampler, source.heldout())
         truths = check_against_labels(executor, [(g.problem, g.programs) for g in heldout])
         valid = _valid_asserts(executor, heldout)
-        trained = interact(executor, _sample(sampler, source.train(), "training"), TestUnit.ANSWER)
+        trained = _trained(sampler, executor, source.train())
         greedy = evaluate_policy(
             sampler.engine,
             tokenizer,
@@ -105,14 +105,24 @@ def measure(model: Path | str, seed: int = 0) -> Measured:
     )
 
 
-def _sample(sampler: Sampler, problems: Sequence[Problem], name: str) -> list[RolloutGroup]:
+def _sample(sampler: Sampler, problems: Sequence[Problem]) -> list[RolloutGroup]:
     groups: list[RolloutGroup] = []
-    with bar(f"sampling {name} problems", len(problems)) as advance:
+    with bar("sampling held-out problems", len(problems)) as advance:
         for start in range(0, len(problems), AT_ONCE):
             chunk = problems[start : start + AT_ONCE]
             groups += sampler.sample(chunk, ("measure",))
             advance(len(chunk))
     return groups
+
+
+def _trained(sampler: Sampler, executor: Executor, problems: Sequence[Problem]) -> list[Interaction]:
+    interactions: list[Interaction] = []
+    with bar("sampling training problems", len(problems)) as advance:
+        for start in range(0, len(problems), AT_ONCE):
+            chunk = problems[start : start + AT_ONCE]
+            interactions += interact(sampler, executor, chunk, ("measure",), TestUnit.ANSWER)
+            advance(len(chunk))
+    return interactions
 
 
 def _valid_asserts(executor: Executor, groups: Sequence[RolloutGroup]) -> list[list[bool]]:

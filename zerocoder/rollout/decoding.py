@@ -7,7 +7,7 @@ that have ended leave the batch. Every sample draws its random numbers from its 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, DynamicLayer
 
-from zerocoder.rollout.engine import Completion, Request, Sampling
+from zerocoder.rollout.engine import Completion, OnDone, Request, Sampling
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -75,7 +75,7 @@ class TransformersEngine:
 
     @torch.inference_mode()
     def generate(
-        self, requests: Sequence[Request], sampling: Sampling, on_done: Callable[[int], None] | None = None
+        self, requests: Sequence[Request], sampling: Sampling, on_done: OnDone | None = None
     ) -> list[list[Completion]]:
         self._check_lengths(requests, sampling)
         training = self.policy.training
@@ -83,8 +83,10 @@ class TransformersEngine:
         try:
             answers: list[list[Completion | None]] = [[None] * len(r.seeds) for r in requests]
             for batch in self._batches(requests):
-                for (request, sample), completion in self._decode(requests, batch, sampling, on_done):
+                for (request, sample), completion in self._decode(requests, batch, sampling):
                     answers[request][sample] = completion
+                    if on_done is not None:
+                        on_done(request, sample, completion)
         finally:
             self.policy.train(training)
         return [[c for c in row if c is not None] for row in answers]
@@ -111,21 +113,16 @@ class TransformersEngine:
             yield batch
 
     def _decode(
-        self,
-        requests: Sequence[Request],
-        batch: list[tuple[int, int]],
-        sampling: Sampling,
-        on_done: Callable[[int], None] | None,
+        self, requests: Sequence[Request], batch: list[tuple[int, int]], sampling: Sampling
     ) -> Iterator[tuple[tuple[int, int], Completion]]:
+        """The batch's completions, each as soon as it has ended."""
         state = _Decoding(self, requests, batch, sampling)
         steps = sampling.max_new_tokens
         for step in range(steps):
-            ended = state.advance(step, last=step == steps - 1)
-            if on_done is not None and ended:
-                on_done(ended)
+            for row in state.advance(step, last=step == steps - 1):
+                yield batch[row], state.completion(row)
             if not state.alive:
                 break
-        yield from zip(batch, state.completions(), strict=True)
 
 
 class _Decoding:
@@ -177,8 +174,8 @@ class _Decoding:
         )
         return out.logits[:, -1].float(), out.past_key_values, mask
 
-    def advance(self, step: int, last: bool) -> int:
-        """Draw one token for every row and read it; the number of sequences that ended with it."""
+    def advance(self, step: int, last: bool) -> list[int]:
+        """Draw one token for every row and read it; the sequences that ended with it, all of them with the last."""
         tokens, logprobs = draw(self.logits, self.uniforms[:, step], self.sampling)
         writing = ~self.done[self.rows]
         at = self.rows[writing]
@@ -188,12 +185,12 @@ class _Decoding:
         ended = at[torch.isin(tokens, self.stops).cpu()[writing]]
         self.done[ended] = True
         if last or not self.alive:
-            return len(at) if last else len(ended)
+            return [int(row) for row in (at if last else ended)]
         keep = ~self.done[self.rows]
         if keep.float().mean() <= COMPACT_BELOW:
             tokens = self._compact(keep.nonzero()[:, 0], tokens)
         self._read(tokens)
-        return len(ended)
+        return [int(row) for row in ended]
 
     def _compact(self, keep: Tensor, tokens: Tensor) -> Tensor:
         self.rows = self.rows[keep]
@@ -214,14 +211,11 @@ class _Decoding:
         self.positions = self.positions + 1
         self.logits = out.logits[:, -1].float()
 
-    def completions(self) -> list[Completion]:
-        out = []
-        for tokens, logprobs, length, done in zip(
-            self.tokens.tolist(), self.logprobs.tolist(), self.lengths.tolist(), self.done.tolist(), strict=True
-        ):
-            text = self.engine.tokenizer.decode(tokens[:length], skip_special_tokens=True)
-            out.append(Completion(tuple(tokens[:length]), tuple(logprobs[:length]), not done, str(text)))
-        return out
+    def completion(self, row: int) -> Completion:
+        length = int(self.lengths[row])
+        tokens, logprobs = self.tokens[row, :length].tolist(), self.logprobs[row, :length].tolist()
+        text = self.engine.tokenizer.decode(tokens, skip_special_tokens=True)
+        return Completion(tuple(tokens), tuple(logprobs), not bool(self.done[row]), str(text))
 
 
 def end_tokens(policy: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> set[int]:

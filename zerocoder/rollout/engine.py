@@ -52,13 +52,17 @@ class Completion:
     text: str
 
 
+OnDone = Callable[[int, int, Completion], None]
+"""Told the index of a request, the index of one of its seeds, and the completion."""
+
+
 class RolloutEngine(Protocol):
     """Samples completions from the policy's current weights."""
 
     def generate(
-        self, requests: Sequence[Request], sampling: Sampling, on_done: Callable[[int], None] | None = None
+        self, requests: Sequence[Request], sampling: Sampling, on_done: OnDone | None = None
     ) -> list[list[Completion]]:
-        """Completions of every request, in order; `on_done(n)` is told of every n completions that finished."""
+        """Completions of every request, in order; `on_done` gets each as soon as it has ended."""
         ...
 
     def sync_weights(self, policy: PreTrainedModel) -> None:

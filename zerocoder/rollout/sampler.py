@@ -85,32 +85,40 @@ class Sampler:
         self,
         problems: Sequence[Problem],
         key: Iterable[int | str],
+        on_group: Callable[[int, RolloutGroup], None] | None = None,
     ) -> list[RolloutGroup]:
-        """One group a problem, in order. `key` says what for, such as ("train", step)."""
+        """One group a problem, in order. `key` says what for, such as ("train", step).
+
+        `on_group` gets the index of a problem and its group as soon as the last of its answers has ended.
+        """
         wanted = [(p, role, n) for p in problems for role, n in self._counts()]
         stem = (self.seed, *key)
         requests = [
             Request(self.prompt(p, role), tuple(request_seed(*stem, p.id, role.value, i) for i in range(n)))
             for p, role, n in wanted
         ]
-        answers = self.engine.generate(requests, sampling_of(self.config), self._reporter(requests))
-        rollouts = [
-            tuple(_parse(problem, role, request.prompt, c) for c in completions)
-            for (problem, role, _), request, completions in zip(wanted, requests, answers, strict=True)
-        ]
-        pairs = zip(rollouts[::2], rollouts[1::2], strict=True)
-        return [RolloutGroup(p, solutions, tests) for p, (solutions, tests) in zip(problems, pairs, strict=True)]
+        answers: list[list[Rollout | None]] = [[None] * n for _, _, n in wanted]
+        num_left = [sum(n for _, n in self._counts())] * len(problems)
+        total = sum(num_left)
+        done = 0
 
-    def _reporter(self, requests: Sequence[Request]) -> Callable[[int], None]:
-        done, total = 0, sum(len(r.seeds) for r in requests)
+        def group(problem: int) -> RolloutGroup:
+            solutions, tests = (tuple(r for r in answers[2 * problem + k] if r is not None) for k in (0, 1))
+            return RolloutGroup(problems[problem], solutions, tests)
 
-        def report(finished: int) -> None:
+        def take(request: int, sample: int, completion: Completion) -> None:
             nonlocal done
-            done += finished
+            problem, role, _ = wanted[request]
+            answers[request][sample] = _parse(problem, role, requests[request].prompt, completion)
+            done += 1
+            num_left[request // 2] -= 1
+            if on_group is not None and not num_left[request // 2]:
+                on_group(request // 2, group(request // 2))
             for listener in self.listeners:
                 listener(done, total)
 
-        return report
+        self.engine.generate(requests, sampling_of(self.config), take)
+        return [group(problem) for problem in range(len(problems))]
 
     def _counts(self) -> tuple[tuple[Role, int], tuple[Role, int]]:
         return (Role.CODER, self.config.solutions), (Role.TESTER, self.config.tests)

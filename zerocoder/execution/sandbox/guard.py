@@ -19,8 +19,8 @@ from .wire import FrameStream
 _TRAINER_GONE = signal.SIGUSR1
 
 
-def main(fd: int, trainer: int, floor: str) -> None:
-    """Never returns. `fd` is the connection to the trainer, `trainer` its pid."""
+def main(fd: int, trainer: int, floor: str, numpy_home: str) -> None:
+    """Never returns. `fd` is the connection to the trainer, `trainer` its pid, `numpy_home` as for `preload.load`."""
     ends = {signal.SIGCHLD, signal.SIGTERM, _TRAINER_GONE}
     signal.pthread_sigmask(signal.SIG_BLOCK, ends)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C at the terminal is the trainer's to handle
@@ -31,7 +31,7 @@ def main(fd: int, trainer: int, floor: str) -> None:
     trainer_stream = FrameStream(fd)
     try:
         level = isolation.choose(floor)
-        preload.load(everything=level.seccomp and not level.namespaces)
+        preload.load(everything=level.seccomp and not level.namespaces, numpy_home=numpy_home)
         interpreter_bytes = _address_space()
         isolation.enter(level)
     except isolation.Refused as error:

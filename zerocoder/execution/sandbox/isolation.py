@@ -19,6 +19,7 @@ from . import seccomp, syscalls
 
 NOBODY = 65534
 FLOORS = ("strict", "standard", "none")
+_PACKAGES = ("site-packages", "dist-packages")
 _NAMESPACES = (
     syscalls.CLONE_NEWNS | syscalls.CLONE_NEWPID | syscalls.CLONE_NEWNET | syscalls.CLONE_NEWIPC | syscalls.CLONE_NEWUTS
 )
@@ -125,13 +126,14 @@ def _attempt(level: Level) -> str | None:
 
     def outermost() -> None:
         enter(level)
-        if problem := _in_child(innermost):
+        if problem := in_child(innermost):
             raise OSError(problem)
 
-    return _in_child(outermost) and _in_child(outermost)
+    return in_child(outermost) and in_child(outermost)
 
 
-def _in_child(steps: Callable[[], None]) -> str | None:
+def in_child(steps: Callable[[], object]) -> str | None:
+    """Takes steps in a child that is thrown away. None, or what failed."""
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -149,12 +151,25 @@ def _in_child(steps: Callable[[], None]) -> str | None:
 
 
 def _visible_paths() -> list[str]:
-    """The standard library and the folders of the shared libraries this interpreter has loaded."""
+    """The standard library, numpy where it is loaded, and the folders of the shared libraries that are loaded."""
     paths = {os.path.realpath(path) for path in sys.path if os.path.exists(path)}
+    paths |= set(sys.modules["numpy"].__path__) if "numpy" in sys.modules else set()
     with open("/proc/self/maps") as maps:
         files = {line.split(maxsplit=5)[5].rstrip("\n") for line in maps if ".so" in line and "/" in line}
     paths |= {os.path.dirname(file) for file in files if os.path.exists(file)}
-    return sorted(path for path in paths if not any(path.startswith(f"{other}/") for other in paths))
+    return sorted(path for path in paths if not any(_shows(other, path) for other in paths))
+
+
+def _shows(folder: str, path: str) -> bool:
+    """Whether a path is seen where a folder is, and is not among the installed packages, which are hidden."""
+    return path.startswith(f"{folder}/") and not set(path[len(folder) :].split("/")) & set(_PACKAGES)
+
+
+def _package_folders(paths: list[str]) -> list[str]:
+    """The folders of installed packages within `paths`."""
+    bases = {*paths, *map(os.path.realpath, sys.path)}
+    folders = sorted(f"{base}/{name}" for base in bases for name in _PACKAGES)
+    return [folder for folder in folders if os.path.isdir(folder) and any(folder.startswith(f"{p}/") for p in paths)]
 
 
 def _small_root(paths: list[str]) -> None:
@@ -165,6 +180,7 @@ def _small_root(paths: list[str]) -> None:
     bases = [base for base in ("/tmp", "/mnt", "/srv", "/opt", "/var", "/media") if os.path.isdir(base)]
     new = next(base for base in bases if not any(f"{path}/".startswith(f"{base}/") for path in paths))
     syscalls.mount("tmpfs", new, "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, "size=1m,mode=755")
+    emptied = _package_folders(paths)  # though numpy may have its place there
     for path in paths:
         target = new + path
         os.makedirs(target if os.path.isdir(path) else os.path.dirname(target), exist_ok=True)
@@ -173,9 +189,12 @@ def _small_root(paths: list[str]) -> None:
         syscalls.mount(path, target, None, syscalls.MS_BIND | syscalls.MS_REC)
         flags = syscalls.MS_REMOUNT | syscalls.MS_BIND | read_only
         syscalls.mount("none", target, None, flags | (os.statvfs(target).f_flag & os.ST_NOEXEC))
-        for name in ("site-packages", "dist-packages"):
-            if os.path.isdir(f"{target}/{name}"):
-                syscalls.mount("tmpfs", f"{target}/{name}", "tmpfs", read_only | syscalls.MS_NOEXEC, "size=4k,mode=755")
+        for folder in [folder for folder in emptied if folder.startswith(f"{path}/")]:
+            flags = syscalls.MS_NOSUID | syscalls.MS_NODEV
+            syscalls.mount("tmpfs", new + folder, "tmpfs", flags, "size=4k,mode=755")
+    for folder in emptied:
+        flags = syscalls.MS_REMOUNT | syscalls.MS_BIND | read_only | syscalls.MS_NOEXEC
+        syscalls.mount("none", new + folder, None, flags)
     for path, destination in links.items():
         if not os.path.lexists(new + path):
             os.makedirs(os.path.dirname(new + path), exist_ok=True)

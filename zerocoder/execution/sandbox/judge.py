@@ -1,8 +1,8 @@
 """The process that runs one test that is more than literals. Its entry point is a call by message into a runner.
 
-The test runs here as it would beside the program, with plain copies of the values the program returned; what a call
-did to its arguments is copied back. The name of the entry point always means the remote one: a test that defines it
-itself is broken. One judge serves all programs of a problem, in rounds.
+The test runs here as it would beside the program, with copies of the values the program returned (codec/); what a
+call did to its arguments is copied back. The name of the entry point always means the remote one: a test that defines
+it itself is broken. One judge serves all programs of a problem, in rounds.
 
 Frames in: TEST (source, entry point) once, then GO (a round) and the runner's answers. Frames out: CALL with the
 arguments, or DONE with the verdict.
@@ -98,20 +98,13 @@ class _Remote:
             raise _rebuilt(answer[2], answer[3]) from None
         _, _, value, after, alias = answer
         given = [*args, *kwargs.values()]
-        for argument, encoded in zip(given, after, strict=True):
-            _copy_back(argument, encoded)
-        return given[alias] if type(alias) is int and 0 <= alias < len(given) else codec.decode(value)
-
-
-def _copy_back(argument: Any, encoded: Any) -> None:
-    """What the call did to a mutable argument, done to the caller's object."""
-    if isinstance(argument, (list, bytearray)):
-        argument[:] = codec.decode(encoded)
-    elif isinstance(argument, (dict, set)):
-        after = codec.decode(encoded)
-        if after != argument or isinstance(argument, dict):
-            argument.clear()
-            argument.update(after)
+        try:
+            for argument, encoded in zip(given, after, strict=True):
+                if codec.is_mutable(argument):
+                    codec.overwrite(argument, codec.decode(encoded, rich=True))
+            return given[alias] if type(alias) is int and 0 <= alias < len(given) else codec.decode(value, rich=True)
+        except codec.Unsupported as error:
+            raise _Undecidable(str(error)) from None
 
 
 def _rebuilt(names: list[str], encoded_args: Any) -> BaseException:
@@ -120,7 +113,7 @@ def _rebuilt(names: list[str], encoded_args: Any) -> BaseException:
         kind = getattr(builtins, name, None)
         if isinstance(kind, type) and issubclass(kind, BaseException):
             try:
-                return kind(*codec.decode(encoded_args))
+                return kind(*codec.decode(encoded_args, rich=True))
             except Exception:
                 continue
     return RuntimeError("the program raised")

@@ -2,7 +2,8 @@
 
 A wall clock says nothing under load: a neighbour on the same cores makes right programs late. So a budget counts the
 CPU time of the watched processes, read from their clocks by the kernel. The wall clock only catches what sleeps: a
-process that is late by the wall clock and has not had an eighth of a core in all that time.
+process that is late by the wall clock and has not had an eighth of a core in all that time. Before that is believed,
+the warden looks at how much of a core a busy process gets just now, and waits longer where that is little.
 """
 
 from __future__ import annotations
@@ -21,15 +22,26 @@ from .wire import FrameBuffer, Oversized, framed
 _WALL_FACTOR = 4.0
 _WALL_FLOOR_SECONDS = 2.0  # so that small budgets do not count a busy machine's hiccups
 _ASLEEP_FACTOR = 8.0  # less than one part in this many of a core is sleep
+_PROBE_SECONDS = 0.02
+_MAX_SLOWDOWN = 64.0
 _CHUNK = 1 << 16
 
 
 class Late(Exception):
-    """The budget is spent."""
+    """The budget is spent: CPU time, or, where `asleep`, the patience of the wall clock."""
+
+    def __init__(self, asleep: bool) -> None:
+        super().__init__(asleep)
+        self.asleep = asleep
 
 
 class Gone(Exception):
     """The process ended, closed its channel, or sent more than it may."""
+
+
+def patience_seconds(cpu_seconds: float) -> float:
+    """How long a process may sleep by the wall clock whose cells may use `cpu_seconds`."""
+    return max(_WALL_FLOOR_SECONDS, _WALL_FACTOR * cpu_seconds)
 
 
 def longest_wall_seconds(cpu_seconds: float) -> float:
@@ -38,26 +50,47 @@ def longest_wall_seconds(cpu_seconds: float) -> float:
 
 
 class Budget:
-    """CPU seconds for each of some processes, from now on, and wall seconds for all of them."""
+    """CPU seconds for each of some processes, from now on, and `patience` seconds by the wall clock for all of them."""
 
-    def __init__(self, pids: list[int], cpu_seconds: float) -> None:
-        self._cpu_seconds = cpu_seconds
+    def __init__(self, pids: list[int], cpu_seconds: float, patience: float | None = None) -> None:
+        self.cpu_seconds = cpu_seconds
         self._clocks = [(_cpu_clock(pid), _read_clock(_cpu_clock(pid))) for pid in pids]
         self._start = time.monotonic()
-        self._patience = max(_WALL_FLOOR_SECONDS, _WALL_FACTOR * cpu_seconds)
+        self._given_patience = patience_seconds(cpu_seconds) if patience is None else patience
+        self._patience = self._given_patience
 
     def left(self) -> float:
         """Seconds that may pass until the budget can be spent at the earliest. Raises Late when it is."""
         used = [_read_clock(clock) - start for clock, start in self._clocks]
-        wall = max(self._patience, _ASLEEP_FACTOR * sum(used)) - (time.monotonic() - self._start)
-        left = min(self._cpu_seconds - max(used), wall)
-        if left <= 0:
-            raise Late
-        return left
+        cpu_left = self.cpu_seconds - max(used)
+        if cpu_left <= 0:
+            raise Late(asleep=False)
+        wall_left = self._wall_left(sum(used))
+        if wall_left <= 0:
+            self._patience = max(self._patience, self._given_patience * min(_slowdown(), _MAX_SLOWDOWN))
+            wall_left = self._wall_left(sum(used))
+            if wall_left <= 0:
+                raise Late(asleep=True)
+        return min(cpu_left, wall_left)
+
+    def _wall_left(self, used: float) -> float:
+        return max(self._patience, _ASLEEP_FACTOR * used) - (time.monotonic() - self._start)
+
+    def used_micros(self) -> int:
+        """Microseconds of CPU that the process that used most has used so far."""
+        return max(0, *(int(1e6 * (_read_clock(clock) - start)) for clock, start in self._clocks))
 
     def poll_milliseconds(self) -> int:
         """`left`, rounded up to what `poll` takes."""
         return max(1, math.ceil(1000 * self.left()))
+
+
+def _slowdown() -> float:
+    """How much longer by the wall clock a busy process takes just now than it computes."""
+    start, wall_start = time.thread_time(), time.monotonic()
+    while (used := time.thread_time() - start) < _PROBE_SECONDS:
+        pass
+    return (time.monotonic() - wall_start) / used
 
 
 def _cpu_clock(pid: int) -> int:

@@ -116,9 +116,16 @@ def _assertion(test: ast.expr, entry: str) -> tuple[Call, Check]:
             raise _NotLiteral
         operator, left, right = _MIRRORED[operator], right, left
     expected = ast.literal_eval(right)
+    if any(isinstance(node, ast.Constant) and _is_long(node.value) for node in ast.walk(right)):
+        raise _NotLiteral
     if operator in ("is", "is not") and not any(expected is singleton for singleton in _SINGLETONS):
         raise _NotLiteral
     return _call(left, entry), (operator, expected)
+
+
+def _is_long(constant: object) -> bool:
+    """Whether comparing a Decimal to it takes long: the warden has no budget for that, a judge has one."""
+    return isinstance(constant, int) and constant.bit_length() > codec.MAX_KEY_BITS
 
 
 def _is_call(node: ast.expr, entry: str) -> bool:

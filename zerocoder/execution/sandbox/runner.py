@@ -1,12 +1,12 @@
-"""The process that runs one program: arguments in, encoded values out. Everything after `exec` is untrusted.
+"""The process that runs one program, or variants of one in turn: arguments in, encoded values out.
 
-It holds the program and the arguments, no expected value and no test. Each test gets a fresh namespace of the compiled
-program; what a test leaves behind in modules of the standard library stays visible to the next test of the same
-program, and to nothing else.
+Everything after `exec` is untrusted. It holds the program and the arguments, no expected value and no test. Each test
+gets a fresh namespace of the compiled program; what a test leaves behind in modules of the standard library stays
+visible to the next test of the same process, and to nothing else.
 
-Frames in: PROGRAM (marshalled code or source, entry point), then CALLS (a cell's number and its calls) or REMOTE (one
-call of a judge). Frames out: JSON `[cell, "v", values]`, `[cell, "x", exception names, its arguments]`, or
-`[cell, "u"]` for a value without plain form.
+Frames in: PROGRAM (marshalled code or source, entry point) first and whenever the program changes, CALLS (a cell's
+number and its calls) or REMOTE (one call of a judge). Frames out: JSON `[cell, "v", values]`, `[cell, "x", exception
+names, its arguments]`, or `[cell, "u"]` for a value without plain form.
 """
 
 from __future__ import annotations
@@ -35,12 +35,14 @@ Namespace = dict[str, Any]
 
 def serve(stream: FrameStream, output_bytes: int) -> None:
     """Answers calls until it is killed."""
-    code_hex, source, entry = marshal.loads(stream.read()[1:])
-    program = _Program(code_hex, source, entry, output_bytes)
+    program = _Program(None, "", "", output_bytes)
     while True:
         message = stream.read()
         kind, body = message[:1], message[1:]
-        if kind == CALLS:
+        if kind == PROGRAM:
+            code_hex, source, entry = marshal.loads(body)
+            program = _Program(code_hex, source, entry, output_bytes)
+        elif kind == CALLS:
             (cell,) = CELL.unpack_from(body)
             stream.write(program.cell(cell, body[CELL.size :]))
         elif kind == REMOTE:
@@ -68,7 +70,7 @@ class _Program:
         """All calls of one literal test, in order, until one raises."""
         try:
             self._refresh()
-            values = [self._call(args, kwargs) for args, kwargs in codec.loads(encoded_calls)]
+            values = [self._call(args, kwargs) for args, kwargs in codec.loads(encoded_calls, rich=True)]
             return self._capped(cell, [cell, "v", [codec.encode(value) for value in values]])
         except codec.Unsupported:
             return codec.to_bytes([cell, "u"])
@@ -80,11 +82,11 @@ class _Program:
         try:
             if fresh:
                 self._refresh()
-            args, kwargs = codec.loads(encoded_call)
+            args, kwargs = codec.loads(encoded_call, rich=True)
             value = self._call(args, kwargs)
             given = [*args, *kwargs.values()]
-            alias = next((i for i, arg in enumerate(given) if arg is value and _mutable(arg)), None)
-            after = [codec.encode(arg) if _mutable(arg) else None for arg in given]
+            alias = next((i for i, arg in enumerate(given) if arg is value and codec.is_mutable(arg)), None)
+            after = [codec.encode(arg) if codec.is_mutable(arg) else None for arg in given]
             return self._capped(cell, [cell, "v", codec.encode(value, iterators=True), after, alias])
         except codec.Unsupported:
             return codec.to_bytes([cell, "u"])
@@ -126,10 +128,8 @@ def reset_interpreter() -> None:
     random.seed(0)
     sys.setrecursionlimit(_RECURSION_LIMIT)
     decimal.setcontext(decimal.Context(decimal.DefaultContext.prec))
-
-
-def _mutable(value: Any) -> bool:
-    return isinstance(value, (list, dict, set, bytearray))
+    if numpy_random := sys.modules.get("numpy.random"):
+        numpy_random.seed(0)
 
 
 def _raised(cell: int, error: BaseException) -> bytes:

@@ -9,7 +9,7 @@ import select
 import time
 
 from . import script, zygote
-from .peer import Budget, Late, Peer
+from .peer import Budget, Peer
 from .verdict import Verdict
 
 _CHUNK = 1 << 16
@@ -23,8 +23,12 @@ def run(
     expected: str,
     allowance: zygote.Allowance,
     cpu_seconds: float,
-) -> Verdict:
-    """The verdict of a program (its code or source) that reads `stdin` and should print `expected`."""
+    patience: float,
+) -> tuple[Verdict, int]:
+    """The verdict of a program (its code or source) that reads `stdin` and should print `expected`, and its CPU time.
+
+    In microseconds. Raises Late.
+    """
     stdin_reader, stdin_writer = os.pipe()
     stdout_reader, stdout_writer = os.pipe()
     try:
@@ -36,19 +40,19 @@ def run(
     with open(stdin_writer, "wb", buffering=0) as feed, open(stdout_reader, "rb", buffering=0) as printed:
         try:
             peer.send(marshal.dumps(program))
-            budget = Budget([peer.pid], cpu_seconds)
+            budget = Budget([peer.pid], cpu_seconds, patience)
             peer.deliver(budget)
             output = _exchange(feed, stdin, printed, allowance.output_bytes, budget)
+            micros = budget.used_micros()
             if output is None:
-                return Verdict.ERROR
+                return Verdict.ERROR, micros
             status = _wait(server, peer, budget)
-        except Late:
-            return Verdict.TIMEOUT
         finally:
             peer.end() if status is None else peer.forget()
     if status != 0:
-        return Verdict.MEMORY if status == script.OUT_OF_MEMORY else Verdict.ERROR
-    return Verdict.PASS if _lines(output.decode(errors="replace")) == _lines(expected) else Verdict.FAIL
+        return Verdict.MEMORY if status == script.OUT_OF_MEMORY else Verdict.ERROR, micros
+    same = _lines(output.decode(errors="replace")) == _lines(expected)
+    return Verdict.PASS if same else Verdict.FAIL, micros
 
 
 def _exchange(feed: io.FileIO, stdin: bytes, printed: io.FileIO, cap: int, budget: Budget) -> bytes | None:

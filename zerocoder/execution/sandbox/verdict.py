@@ -16,3 +16,4 @@ class Verdict(IntEnum):
     INFRA = 6  # our failure: never scored
     UNSUPPORTED = 7  # the value has no plain form that can be compared outside the sandbox
     SKIPPED = 8  # no program or no test: an answer that did not parse
+    CANCELLED = 9  # not run: the program was late, or failed, often enough on other tests (Limits.cancel_after)

@@ -1,0 +1,41 @@
+"""The verifier under measurement: the one place where the benchmarks build it and hand it their workloads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from benchmarks.workloads import Matrix, Problem, Workload
+from zerocoder.execution import Job, Limits, ProcessExecutor, Verdict
+from zerocoder.mutation import mutants
+from zerocoder.problems import Program, TestCase
+
+
+def new_executor(workers: int, cpu_seconds: float, isolation: str, memory_mb: int = 512) -> ProcessExecutor:
+    """The executor with the settings of a training run; `cpu_seconds` and `memory_mb` are the budget of a cell."""
+    limits = Limits(cpu_seconds=cpu_seconds, memory_mb=memory_mb)
+    return ProcessExecutor(workers=workers, limits=limits, isolation=isolation)
+
+
+def jobs(workload: Workload) -> list[Job]:
+    """The jobs of a workload, in order."""
+    return [_job(problem, problem.programs) for problem in workload.problems]
+
+
+def mutant_jobs(workload: Workload, limit: int) -> list[Job]:
+    """For each problem at most `limit` mutants of its first program, on all of its tests. Generates the mutants."""
+    return [_job(problem, mutants(problem.programs[0], limit)) for problem in workload.problems]
+
+
+def passing(executor: ProcessExecutor, workload: Workload) -> list[Matrix]:
+    """What passed, one matrix a problem."""
+    return [np.asarray(matrix == Verdict.PASS) for matrix in executor.run(jobs(workload))]
+
+
+def _job(problem: Problem, programs: Sequence[str]) -> Job:
+    return Job(
+        programs=tuple(Program(source) for source in programs),
+        tests=tuple(TestCase(code) for code in problem.tests),
+        entry_point=problem.entry_point,
+    )

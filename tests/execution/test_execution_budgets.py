@@ -1,0 +1,207 @@
+"""Budgets in two rounds, endless programs, families of programs, and what tests of one program share."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from execution_helpers import RunMatrix, as_job
+
+from zerocoder.execution import Job, Limits, ProcessExecutor, Verdict
+from zerocoder.execution.progress import Outcome, Progress
+from zerocoder.problems import Program, TestCase, ZeroCoderError
+
+RIGHT = "def f(x): return x + 1"
+ENDLESS = "def f(x):\n    while True: pass"
+TESTS = ["assert f(1) == 2", "assert f(2) == 3", "y = f(3)\nassert y == 4", "assert f(4) == 5"]
+
+
+def slow(seconds: float) -> str:
+    """A right program that takes so much CPU time."""
+    return (
+        "import time\ndef f(x):\n    end = time.process_time() + "
+        f"{seconds}\n    while time.process_time() < end: pass\n    return x + 1"
+    )
+
+
+def names(verdicts: np.ndarray) -> list[list[str]]:
+    return [[Verdict(v).name for v in row] for row in verdicts]
+
+
+def test_where_passing_is_quick_late_is_late_after_the_floor(matrix: RunMatrix) -> None:
+    # half a second would do with cpu_seconds=2, but 50 times a passing cell is far below the floor
+    limits = Limits(cpu_seconds=2, cpu_floor=0.15)
+    assert matrix([RIGHT, slow(0.5)], TESTS[:2], limits=limits) == [["PASS"] * 2, ["TIMEOUT"] * 2]
+
+
+def test_where_passing_is_slow_late_cells_get_more(matrix: RunMatrix) -> None:
+    # a passing cell takes 30 ms, so the second round gives 50 times as much: enough for 300 ms, not for ever
+    limits = Limits(cpu_seconds=2, cpu_floor=0.1)
+    programs = [slow(0.03), slow(0.031), slow(0.3), ENDLESS]
+    expected = [["PASS"] * 2] * 3 + [["TIMEOUT"] * 2]
+    assert matrix(programs, TESTS[1:3], limits=limits) == expected
+
+
+def test_where_nothing_ends_in_the_first_round_all_get_everything(matrix: RunMatrix) -> None:
+    assert matrix([slow(0.3)], TESTS[:1], limits=Limits(cpu_seconds=2, cpu_floor=0.05)) == [["PASS"]]
+
+
+def test_without_a_multiple_there_is_one_round(matrix: RunMatrix) -> None:
+    limits = Limits(cpu_seconds=0.8, cpu_floor=0.05, cpu_multiple=0)
+    assert matrix([RIGHT, slow(0.3)], TESTS[:2], limits=limits) == [["PASS"] * 2] * 2
+
+
+def test_a_row_is_cancelled_after_so_many_late_tests(matrix: RunMatrix) -> None:
+    limits = Limits(cpu_seconds=0.2, cpu_floor=0.1, cancel_after=2)
+    got = matrix([RIGHT, ENDLESS, "def f(x):\n    while x == 2: pass\n    return x + 1"], TESTS, limits=limits)
+    assert got[0] == ["PASS"] * 4
+    assert got[1] == ["TIMEOUT", "TIMEOUT", "CANCELLED", "CANCELLED"]  # literal tests first
+    assert got[2] == ["PASS", "TIMEOUT", "PASS", "PASS"]  # late once only
+    judged = [f"y = f({k})\nassert y == {k + 1}" for k in range(3)]
+    assert matrix([ENDLESS], judged, limits=limits) == [["TIMEOUT", "TIMEOUT", "CANCELLED"]]
+
+
+def test_a_reference_is_never_cancelled(executor: ProcessExecutor) -> None:
+    job = as_job([ENDLESS], TESTS, limits=Limits(cpu_seconds=0.1, cancel_after=1))
+    cancelled, kept = executor.run([job, replace(job, cancel=False)])
+    assert names(cancelled) == [["TIMEOUT", "CANCELLED", "CANCELLED", "CANCELLED"]]
+    assert names(kept) == [["TIMEOUT"] * 4]
+
+
+def test_cancelled_cells_get_their_second_round_too(matrix: RunMatrix) -> None:
+    limits = Limits(cpu_seconds=2, cpu_floor=0.1, cancel_after=1)
+    got = matrix([slow(0.03), slow(0.032), slow(0.2)], TESTS[:2], limits=limits)
+    assert got == [["PASS"] * 2] * 3
+
+
+def test_scripts_are_cancelled_like_functions(matrix: RunMatrix) -> None:
+    limits = Limits(cpu_seconds=0.2, cancel_after=1)
+    cells = [("1\n", "1\n"), ("2\n", "2\n"), ("3\n", "3\n")]
+    assert matrix(["while True: pass", "print(input())"], cells, None, limits) == [
+        ["TIMEOUT", "CANCELLED", "CANCELLED"],
+        ["PASS"] * 3,
+    ]
+
+
+def family(programs: list[str], tests: list[str], **options: bool) -> Job:
+    return replace(as_job(programs, tests, limits=Limits(cpu_seconds=0.3, memory_mb=256)), family=True, **options)
+
+
+FAMILY = [
+    RIGHT,
+    "def f(x): return x + 2",
+    ENDLESS,
+    "import os\ndef f(x): os._exit(0)",
+    "def f(x): return [0] * (1 << 40)",
+    "def f(x: broken",
+    "state = []\ndef f(x):\n    state.append(x)\n    return x + len(state)",
+    "def f(x): return x + 1 if x < 3 else 0",
+    RIGHT + " + 0",
+]
+
+
+def test_a_family_has_the_verdicts_of_strangers_but_for_endless_members(executor: ProcessExecutor) -> None:
+    alone, together = executor.run([replace(family(FAMILY, TESTS), family=False), family(FAMILY, TESTS)])
+    rows = [n for n in range(len(FAMILY)) if n != 2]
+    assert (alone[rows] == together[rows]).all()
+    assert names(alone[[2]]) == [["TIMEOUT"] * 4]
+    assert sorted(names(together[[2]])[0]) == ["CANCELLED"] * 3 + ["TIMEOUT"]
+
+
+def test_a_family_larger_than_a_task(executor: ProcessExecutor) -> None:
+    programs = [f"def f(x): return x + {k}" for k in range(40)]
+    [verdicts] = executor.run([family(programs, TESTS)])
+    assert (verdicts == Verdict.PASS).all(axis=1).nonzero()[0].tolist() == [1]
+
+
+def test_the_first_failure_is_enough(executor: ProcessExecutor) -> None:
+    programs = [RIGHT, "def f(x): return 2", "def f(x): return 0", "def f(x): 1 / 0", "def f(x): return x + (x < 3)"]
+    tests = ["assert f(1) == 2", "assert f(2) == 3", "assert f(4) == 5"]
+    for shared in (False, True):
+        [verdicts] = executor.run([replace(family(programs, tests), family=shared, first_failure=True)])
+        assert names(verdicts) == [
+            ["PASS"] * 3,
+            ["PASS", "FAIL", "CANCELLED"],
+            ["FAIL", "CANCELLED", "CANCELLED"],
+            ["ERROR", "CANCELLED", "CANCELLED"],
+            ["PASS", "PASS", "FAIL"],
+        ]
+
+
+LEAKY = "import math\ndef f(x):\n    math.seen = getattr(math, 'seen', 0) + 1\n    return math.seen"
+
+
+def test_a_process_each_shares_nothing(matrix: RunMatrix) -> None:
+    """Where `namespace` and `process` differ: what a test leaves in modules of the standard library."""
+    tests = ["assert f(0) == 1", "assert f(1) == 1", "y = f(2)\nassert y == 1"]
+    assert matrix([LEAKY], tests, limits=Limits(0.5, state="namespace")) == [["PASS", "FAIL", "FAIL"]]
+    assert matrix([LEAKY], tests, limits=Limits(0.5, state="process")) == [["PASS"] * 3]
+    programs = [p for p in FAMILY if p != ENDLESS]
+    limits = Limits(cpu_seconds=0.3, memory_mb=256)
+    assert matrix(programs, TESTS, limits=limits) == matrix(programs, TESTS, limits=replace(limits, state="process"))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"cpu_floor": 0}, "cpu_floor is 0: it must be a number above 0"),
+        ({"cpu_multiple": -1}, "cpu_multiple is -1: it must be a number, 0"),
+        ({"cpu_multiple": float("nan")}, "cpu_multiple is nan"),
+        ({"cancel_after": -1}, "cancel_after is -1: it must be a whole number"),
+        ({"cancel_after": 1.0}, "cancel_after is 1.0"),
+        ({"state": "fork"}, "state is 'fork': it must be one of namespace, process"),
+    ],
+)
+def test_budgets_out_of_range(values: dict[str, object], message: str) -> None:
+    with pytest.raises(ZeroCoderError, match=f"verifier.{message}"):
+        Limits(**values)  # type: ignore[arg-type]
+
+
+def progress(limits: Limits) -> Progress:
+    job = Job((Program("a"), Program("b")), (TestCase("assert f(1)"), TestCase("assert f(2)")), "f", limits)
+    return Progress(job, limits, None, "")
+
+
+def answer(*rows: list[tuple[Verdict, int]]) -> list[list[tuple[int, int]]]:
+    return [[(int(verdict), micros) for verdict, micros in row] for row in rows]
+
+
+def test_the_second_budget_is_a_multiple_of_the_median() -> None:
+    late = (Verdict.TIMEOUT, 100_000)
+    job = progress(Limits(cpu_seconds=4, cpu_floor=0.1, cpu_multiple=50))
+    job.write_rows([0], answer([(Verdict.PASS, 10_000), (Verdict.PASS, 30_000)]))
+    job.write_rows([1], answer([(Verdict.FAIL, 1), late]))
+    assert job.next_round()
+    assert job.cpu_seconds == pytest.approx(50 * 0.02)  # of what passes: failures may be quick for a reason
+    assert job.open_rows() == [1]
+    assert job.rows[1].cells[0] == Outcome(Verdict.FAIL, 1)
+    job.write_rows([1], answer([(Verdict.PASS, 900_000)]))
+    assert not job.next_round()
+    job.finish()
+    assert names(job.matrix) == [["PASS", "PASS"], ["FAIL", "PASS"]]
+
+
+def test_the_second_budget_is_capped_and_never_below_the_first() -> None:
+    late = (Verdict.TIMEOUT, 100_000)
+    job = progress(Limits(cpu_seconds=1, cpu_floor=0.1, cpu_multiple=50))
+    job.write_rows([0, 1], answer([(Verdict.PASS, 90_000), late], [late, late]))
+    assert job.next_round() and job.cpu_seconds == 1
+    job = progress(Limits(cpu_seconds=1, cpu_floor=0.1, cpu_multiple=50))
+    job.write_rows([0, 1], answer([(Verdict.PASS, 2_000), late], [late, late]))
+    assert not job.next_round()  # 50 x 2 ms is what they had
+
+
+def test_who_slept_gets_no_second_round() -> None:
+    asleep = (Verdict.TIMEOUT, 1 << 60)
+    job = progress(Limits(cpu_seconds=4, cpu_floor=0.1))
+    job.write_rows([0, 1], answer([(Verdict.PASS, 90_000), asleep], [asleep, asleep]))
+    assert not job.next_round()
+
+
+@pytest.mark.parametrize("bad", [[], [[(1, 1)]], [[(1, 1), (77, 1)], [(1, 1), (1, 1)]], [[1, 2], [3, 4]], None])
+def test_answers_out_of_shape_change_nothing(bad: object) -> None:
+    job = progress(Limits())
+    with pytest.raises((ValueError, TypeError)):
+        job.write_rows([0, 1], bad)
+    assert job.open_rows() == [0, 1]

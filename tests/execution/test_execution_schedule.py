@@ -1,0 +1,129 @@
+"""Who gets which task: pure bookkeeping, without processes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from execution_helpers import as_job
+
+from zerocoder.execution import Job, Limits, Verdict
+from zerocoder.execution.progress import Progress
+from zerocoder.execution.schedule import MAX_FAMILY, Schedule, Task
+
+LIMITS = Limits(cpu_multiple=0)
+
+
+def opened(job: Job) -> Progress:
+    return Progress(job, LIMITS, None, "")
+
+
+def job(num_programs: int, num_tests: int = 2) -> Job:
+    return as_job([f"def f(x): return {n}" for n in range(num_programs)], [f"assert f({k})" for k in range(num_tests)])
+
+
+def passed(schedule: Schedule, task: Task, num_tests: int = 2) -> None:
+    answer = None if task.rows is None else [[(int(Verdict.PASS), 1)] * num_tests for _ in task.rows]
+    schedule.finish(task, answer)
+
+
+def take(schedule: Schedule, held: int | None = None) -> Task:
+    task = schedule.next_task(held)
+    assert task is not None
+    return task
+
+
+def test_a_worker_keeps_its_job_and_others_open_new_ones_before_they_help() -> None:
+    schedule = Schedule()
+    first, second = schedule.add(opened(job(3))), schedule.add(opened(job(2)))
+    plan = take(schedule)
+    assert (plan.job, plan.rows) == (first, None)
+    passed(schedule, plan)
+    assert take(schedule, None).job == second  # an idle worker opens the next job
+    assert [take(schedule, first).rows for _ in range(2)] == [[0], [1]]
+    assert take(schedule, None).rows == [2]  # and then helps
+    assert schedule.next_task(None) is None
+    assert not schedule.idle
+
+
+def test_jobs_are_done_when_their_last_row_is() -> None:
+    schedule = Schedule()
+    number = schedule.add(opened(job(2)))
+    passed(schedule, take(schedule))
+    tasks = [take(schedule, number) for _ in range(2)]
+    passed(schedule, tasks[1])
+    assert schedule.take_done() == []
+    passed(schedule, tasks[0])
+    [(done, progress)] = schedule.take_done()
+    assert done == number and schedule.idle
+    progress.finish()
+    assert (progress.matrix == Verdict.PASS).all()
+    assert schedule.take_done() == []
+
+
+def test_jobs_without_a_cell_are_done_at_once() -> None:
+    schedule = Schedule()
+    numbers = [schedule.add(opened(j)) for j in (job(0), job(2, 0), as_job([None], ["assert f(1)"]))]
+    assert [number for number, _ in schedule.take_done()] == numbers
+    assert schedule.idle
+
+
+def test_a_lost_task_is_done_again_once() -> None:
+    schedule = Schedule()
+    number = schedule.add(opened(job(2)))
+    schedule.lost(take(schedule))
+    again = take(schedule)
+    assert again.rows is None and again.num_attempts == 1
+    schedule.lost(again)  # no plan then: sources are compiled where they run
+    [first, second] = [take(schedule, number) for _ in range(2)]
+    passed(schedule, second)
+    schedule.lost(first)
+    schedule.lost(take(schedule))
+    [(_, progress)] = schedule.take_done()
+    progress.finish()
+    assert progress.matrix.tolist() == [[Verdict.INFRA] * 2, [Verdict.PASS] * 2]
+
+
+def test_a_lost_family_is_done_again_one_by_one() -> None:
+    schedule = Schedule()
+    number = schedule.add(opened(replace(job(MAX_FAMILY + 2), family=True)))
+    passed(schedule, take(schedule))
+    large, small = take(schedule, number), take(schedule, number)
+    assert large.rows == list(range(MAX_FAMILY)) and small.rows == [MAX_FAMILY, MAX_FAMILY + 1]
+    schedule.lost(small)
+    singles = [take(schedule), take(schedule)]
+    assert [task.rows for task in singles] == [[MAX_FAMILY], [MAX_FAMILY + 1]]
+    schedule.lost(singles[0])
+    passed(schedule, singles[1])
+    passed(schedule, large)
+    [(_, progress)] = schedule.take_done()
+    progress.finish()
+    assert (progress.matrix == Verdict.INFRA).any(axis=1).nonzero()[0].tolist() == [MAX_FAMILY]
+
+
+def test_dropped_jobs_leave_nothing_behind() -> None:
+    schedule = Schedule()
+    kept, dropped = schedule.add(opened(job(1))), schedule.add(opened(job(3)))
+    mine, theirs = take(schedule), take(schedule)
+    passed(schedule, theirs)
+    running = take(schedule, dropped)
+    schedule.drop(dropped)
+    passed(schedule, running)  # an answer that comes too late
+    schedule.lost(running)
+    assert schedule.next_task(dropped) is None
+    passed(schedule, mine)
+    passed(schedule, take(schedule, kept))
+    assert [number for number, _ in schedule.take_done()] == [kept]
+    assert schedule.idle
+
+
+def test_giving_up_leaves_infra() -> None:
+    schedule = Schedule()
+    schedule.add(opened(job(2)))
+    schedule.add(opened(job(1)))
+    passed(schedule, take(schedule))
+    schedule.give_up()
+    done = schedule.take_done()
+    assert schedule.idle and schedule.next_task(None) is None
+    for _, progress in done:
+        progress.finish()
+        assert (progress.matrix == Verdict.INFRA).all()

@@ -1,0 +1,71 @@
+"""Jobs handed over while others run: futures, cancelling, awaiting."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import time
+
+import pytest
+from execution_helpers import as_job
+
+from zerocoder.execution import Limits, ProcessExecutor, Verdict
+
+RIGHT, ENDLESS = "def f(x): return x + 1", "def f(x):\n    while True: pass"
+TESTS = ["assert f(1) == 2", "y = f(2)\nassert y == 3"]
+PASSED = [[Verdict.PASS] * 2]
+FOR_AGES = Limits(cpu_seconds=60, cpu_multiple=0)
+
+
+def test_a_future_of_the_matrix(executor: ProcessExecutor) -> None:
+    futures = [executor.submit(as_job([f"def f(x): return x + {k}"], TESTS)) for k in range(3)]
+    assert [f.result(30).tolist() for f in futures] == [[[Verdict.FAIL] * 2], PASSED, [[Verdict.FAIL] * 2]]
+
+
+def test_jobs_run_while_the_caller_does_something_else(executor: ProcessExecutor) -> None:
+    first = executor.submit(as_job([RIGHT], TESTS))
+    end = time.monotonic() + 30
+    while not first.done() and time.monotonic() < end:
+        time.sleep(0.01)
+    assert first.done()  # nobody waited for it
+    # one worker is busy for ages, the other does what comes in meanwhile
+    endless = executor.submit(as_job([ENDLESS], TESTS[:1], limits=FOR_AGES))
+    assert executor.submit(as_job([RIGHT], TESTS)).result(30).tolist() == PASSED
+    assert not endless.done()
+    assert endless.cancel()
+    assert executor.run([as_job([RIGHT], TESTS)] * 4)[3].tolist() == PASSED
+
+
+def test_cancelling_ends_what_runs() -> None:
+    with ProcessExecutor(workers=1) as executor:
+        assert executor.submit(as_job([RIGHT], TESTS)).result(30).tolist() == PASSED
+        futures = [executor.submit(as_job([ENDLESS], TESTS, limits=FOR_AGES)) for _ in range(3)]
+        for future in futures:
+            future.cancel()
+        assert executor.submit(as_job([RIGHT], TESTS)).result(30).tolist() == PASSED
+        assert len(executor._workers) == 1
+
+
+def test_closing_cancels_what_is_left() -> None:
+    executor = ProcessExecutor(workers=1)
+    future = executor.submit(as_job([ENDLESS], TESTS, limits=FOR_AGES))
+    executor.close()
+    with pytest.raises(concurrent.futures.CancelledError):
+        future.result(30)
+    assert executor.run([as_job([RIGHT], TESTS)])[0].tolist() == PASSED
+    executor.close()
+
+
+def test_a_job_that_is_none_of_ours_harms_only_itself(executor: ProcessExecutor) -> None:
+    good, bad = executor.submit(as_job([RIGHT], TESTS)), executor.submit("no job")  # type: ignore[arg-type]
+    with pytest.raises(AttributeError):
+        bad.result(30)
+    assert good.result(30).tolist() == PASSED
+
+
+def test_futures_can_be_awaited(executor: ProcessExecutor) -> None:
+    async def both() -> list[list[list[int]]]:
+        futures = [asyncio.wrap_future(executor.submit(as_job([RIGHT], TESTS))) for _ in range(2)]
+        return [matrix.tolist() for matrix in await asyncio.gather(*futures)]
+
+    assert asyncio.run(both()) == [PASSED, PASSED]

@@ -1,0 +1,121 @@
+"""Arguments, exit codes and mistakes of `python -m zerocoder.execution`.
+
+Exit codes: 0 the command ran; 1 `doctor` found a wrong matrix; 2 a mistake, told in one line; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+from zerocoder import __version__
+from zerocoder.execution.cli import doctor, matrix
+from zerocoder.execution.limits import Limits
+from zerocoder.execution.sandbox.isolation import FLOORS
+from zerocoder.problems import ZeroCoderError
+
+_MISTAKE, _INTERRUPTED = 2, 130
+_PROGRAM = "python -m zerocoder.execution"
+_EXAMPLES = f"""examples:
+  {_PROGRAM} doctor
+  {_PROGRAM} matrix programs.jsonl tests.jsonl
+  {_PROGRAM} matrix - tests.jsonl --format json < programs.jsonl
+
+programs: one JSON object a line, "source" and optionally "id", "problem", "entry_point"
+tests:    one JSON object a line, "code" (asserts) or "stdin" and "stdout", and optionally "id", "problem"
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise ZeroCoderError(f"{message}; see {self.prog} --help")
+
+
+def main() -> NoReturn:
+    """Runs the command in `sys.argv` and exits with its status."""
+    try:
+        arguments = _parser().parse_args()
+        status = arguments.run(arguments)
+        sys.stdout.flush()  # here, where a reader that is gone can be told from a bug
+        sys.exit(status)
+    except ZeroCoderError as mistake:
+        line = " ".join(str(mistake).split())
+        # what is a key of a config file elsewhere is a flag here
+        print(f"error: {line.replace('verifier.isolation=', '--isolation=')}", file=sys.stderr)
+        sys.exit(_MISTAKE)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(_INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of our output is gone, as in `... | head`; keep Python from complaining at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog=_PROGRAM,
+        description="Runs untrusted programs against tests in isolated processes.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"zerocoder {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_matrix(commands.add_parser("matrix", help="every program of a problem against every test of it"))
+    _add_doctor(commands.add_parser("doctor", help="what isolation this host gives, and whether verdicts are right"))
+    return parser
+
+
+def _add_matrix(parser: argparse.ArgumentParser) -> None:
+    default = Limits()
+    parser.description = "Runs every program of a problem against every test of it. '-' reads standard input."
+    parser.add_argument("programs", help="JSONL of programs")
+    parser.add_argument("tests", help="JSONL of tests")
+    parser.add_argument("--entry-point", metavar="NAME", help="function that the asserts call, in all problems")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="write there instead of to standard output")
+    parser.add_argument(
+        "--cpu-seconds",
+        type=_positive(float),
+        default=default.cpu_seconds,
+        metavar="S",
+        help="CPU time of one program on one test (default %(default)s)",
+    )
+    parser.add_argument(
+        "--memory-mb",
+        type=_positive(int),
+        default=default.memory_mb,
+        metavar="M",
+        help="memory of one program (default %(default)s)",
+    )
+    parser.add_argument("--isolation", choices=FLOORS, default="standard", help="the least that is accepted (standard)")
+    _add_common(parser)
+    parser.set_defaults(run=matrix.run)
+
+
+def _add_doctor(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Tries every isolation primitive, measures, and checks a matrix whose truth is known."
+    _add_common(parser)
+    parser.set_defaults(run=doctor.run)
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--format", choices=("table", "json"), default="table")
+    parser.add_argument("--workers", type=_positive(int), default=0, metavar="N", help="processes (default one a core)")
+
+
+def _positive(kind: Callable[[str], float]) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = 0
+        if not math.isfinite(value) or value <= 0:
+            raise argparse.ArgumentTypeError(f"{text!r} must be a number above 0, e.g. 1")
+        return value
+
+    return parse

@@ -1,0 +1,54 @@
+"""Values on the wire: ASCII JSON with tags, known types only, safe to decode whoever wrote it.
+
+JSON carries None, bool, str, float, small int and list as themselves; everything else is an object with one key, the
+tag. A value is read through the methods of its base type, so that what a subclass overrides (`__eq__`, `__iter__`,
+`__class__`, a metaclass) has no say, and it arrives as that base. What has no plain form raises Unsupported: it fails
+closed. A new type is a row in one of the tables of:
+
+    core        None, bool, int, float, complex, str, bytes, bytearray, list, tuple, dict, set, frozenset, range,
+                iterators
+    scalars     Decimal, Fraction, date, time, datetime, timedelta, timezone
+    containers  Counter, OrderedDict, defaultdict, deque
+    records     namedtuple, dataclass instances, enum members
+    arrays      numpy's scalars and arrays, where programs may import numpy
+
+There are two ways to decode. Plain, for the warden: a hostile frame cannot make it build a class, import a module or
+compare two numbers for long; a namedtuple is its tuple, an IntEnum member its int, a numpy scalar its Python number,
+and a dataclass instance or other enum member an object that equals nothing. Rich, for the judge and the runner: all of
+them can be used as what they were. Both raise nothing but Unsupported.
+"""
+
+from . import arrays, containers, core, records, scalars  # noqa: F401 (importing them adds their rows)
+from .core import (
+    MAX_DEPTH,
+    MAX_ITERATED,
+    MAX_KEY_BITS,
+    Unsupported,
+    decode,
+    dumps,
+    encode,
+    from_bytes,
+    is_mutable,
+    loads,
+    overwrite,
+    to_bytes,
+)
+
+core.set_finders(
+    (arrays.array_encoder, records.special_encoder, core.base_encoder, records.dataclass_encoder, core.iterator_encoder)
+)
+
+__all__ = [
+    "MAX_DEPTH",
+    "MAX_ITERATED",
+    "MAX_KEY_BITS",
+    "Unsupported",
+    "decode",
+    "dumps",
+    "encode",
+    "from_bytes",
+    "is_mutable",
+    "loads",
+    "overwrite",
+    "to_bytes",
+]

@@ -1,0 +1,282 @@
+"""Some programs on the tests of their problem: asks runners and judges, compares what they say, keeps the time.
+
+Literal tests are calls with literal arguments and checks of the values: the calls go to the runner, all ahead, and one
+answer a cell comes back. Other tests run in a judge, whose calls are relayed. Scripts have a process each.
+"""
+
+from __future__ import annotations
+
+import marshal
+import operator
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from . import codec, judge, planner, runner, scriptcell, zygote
+from .peer import Budget, Gone, Late, Peer
+from .verdict import Verdict
+
+LITERAL, CODE, SCRIPT = "literal", "code", "script"  # kinds of tests
+ASLEEP = 1 << 60
+"""Stands for the CPU microseconds of a cell that was late by the wall clock: no budget is large enough."""
+_JUDGE_CPU_SECONDS = 24 * 3600  # it serves many programs; each cell has its own budget
+
+Program = tuple[str | None, str]  # its code, if it was planned, and its source
+
+_CHECKS: dict[str, Callable[[Any, Any], bool]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "is": operator.is_,
+    "is not": operator.is_not,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "in": lambda value, expected: value in expected,
+    "not in": lambda value, expected: value not in expected,
+    planner.TRUE: lambda value, expected: bool(value),
+    planner.FALSE: lambda value, expected: not value,
+}
+
+
+@dataclass(frozen=True)
+class Work:
+    """The tests of a problem and what a program may use on each (see Limits and Job)."""
+
+    entry: str
+    tests: list[tuple[Any, ...]]  # (CODE, source) | (LITERAL, source, calls, checks) | (SCRIPT, stdin, stdout)
+    cpu_seconds: float  # the most that a round gives
+    memory_bytes: int
+    output_bytes: int
+    patience_seconds: float  # of the wall clock
+    process_each: bool  # a runner a cell
+    first_failure: bool
+    cancel_after: int
+
+    @classmethod
+    def decoded(cls, entry: str, tests: list[tuple[Any, ...]], *limits: Any) -> Work:
+        """From a request, in which the checks of literal tests are encoded, as the planner wrote them."""
+        return cls(entry, [_with_checks(test) for test in tests], *limits)
+
+    def allowance(self, cpu_seconds: float) -> zygote.Allowance:
+        return zygote.Allowance(self.memory_bytes, int(cpu_seconds) + 2, self.output_bytes)
+
+
+def _with_checks(test: tuple[Any, ...]) -> tuple[Any, ...]:
+    if test[0] != LITERAL:
+        return test
+    try:
+        return LITERAL, test[1], test[2].encode("ascii"), codec.loads(test[3].encode("ascii"))
+    except codec.Unsupported:  # expected values that take too long to build
+        return CODE, test[1]
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What a runner said about the cell it was asked about: as it came, and as JSON of whatever shape."""
+
+    payload: bytes
+    parts: list[Any]
+
+
+class Rows:
+    """One request: a program, or several that share a runner, each on some of the problem's tests."""
+
+    def __init__(
+        self, server: zygote.Client, work: Work, judges: dict[int, Peer], cpu_seconds: float, num_programs: int
+    ) -> None:
+        self._server = server
+        self._work = work
+        self._judges = judges
+        self._cpu_seconds = cpu_seconds
+        self._runner_allowance = work.allowance(work.cpu_seconds * max(1, len(work.tests)) * num_programs)
+        self._runner: Peer | None = None
+        self._runners_program: Program | None = None
+        self._program: Program = (None, "")
+        self._outcomes: dict[int, tuple[Verdict, int]] = {}  # of the program in progress
+        self._num_late = 0
+
+    def run(self, programs: list[tuple[str | None, str, list[int]]]) -> list[list[tuple[int, int]]]:
+        """For each program (its code or None, its source, cells) a verdict and microseconds of CPU for each cell."""
+        try:
+            return [self._row((code, source), cells) for code, source, cells in programs]
+        finally:
+            self._drop_runner()
+
+    def _row(self, program: Program, cells: list[int]) -> list[tuple[int, int]]:
+        self._program, self._outcomes, self._num_late = program, {}, 0
+        kinds = {cell: self._work.tests[cell][0] for cell in cells}
+        self._literal_cells([cell for cell, kind in kinds.items() if kind == LITERAL])
+        for cell in (cell for cell, kind in kinds.items() if kind != LITERAL):
+            if self._stopped():
+                break
+            if kinds[cell] == SCRIPT:
+                self._script_cell(cell)
+            else:
+                self._judged_cell(cell)
+                if self._work.process_each:
+                    self._drop_runner()
+        return [self._outcomes.get(cell, (Verdict.CANCELLED, 0)) for cell in cells]
+
+    def _stopped(self) -> bool:
+        """Whether the rest of the row need not be run."""
+        work = self._work
+        if work.first_failure and any(verdict is not Verdict.PASS for verdict, _ in self._outcomes.values()):
+            return True
+        return bool(work.cancel_after) and self._num_late >= work.cancel_after
+
+    def _note(self, cell: int, verdict: Verdict, budget: Budget) -> None:
+        self._outcomes[cell] = (verdict, budget.used_micros())
+
+    def _note_late(self, cell: int, late: Late) -> None:
+        self._outcomes[cell] = (Verdict.TIMEOUT, ASLEEP if late.asleep else int(1e6 * self._cpu_seconds))
+        self._num_late += 1
+
+    def _budget(self, pids: list[int]) -> Budget:
+        return Budget(pids, self._cpu_seconds, self._work.patience_seconds)
+
+    def _live_runner(self) -> Peer:
+        if self._runner is None:
+            self._runner = Peer(self._server, zygote.Role.RUNNER, self._runner_allowance, [])
+            self._runners_program = None
+        if self._runners_program is not self._program:
+            self._runner.send(runner.PROGRAM + marshal.dumps((*self._program, self._work.entry)))
+            self._runners_program = self._program
+        return self._runner
+
+    def _drop_runner(self) -> None:
+        if self._runner is not None:
+            self._runner.end()
+            self._runner = None
+
+    def _literal_cells(self, cells: list[int]) -> None:
+        """Writes calls ahead and reads one answer a cell; a runner that fails is replaced for the cells left."""
+        ahead = 1 if self._work.process_each or self._work.first_failure else len(cells)
+        pending = deque(cells)
+        while pending and not self._stopped():
+            peer = self._live_runner()
+            asked = [pending[n] for n in range(min(ahead, len(pending)))]
+            for cell in asked:
+                peer.send(runner.CALLS + runner.CELL.pack(cell) + self._work.tests[cell][2])
+            for cell in asked:
+                pending.popleft()
+                self._literal_cell(peer, cell)
+                if self._runner is None:
+                    break  # what it was asked besides is asked again
+            if self._work.process_each:
+                self._drop_runner()
+
+    def _literal_cell(self, peer: Peer, cell: int) -> None:
+        budget = self._budget([peer.pid])
+        try:
+            answer = self._ask(peer, cell, budget)
+        except Late as late:
+            self._note_late(cell, late)
+            return
+        checks = self._work.tests[cell][3]
+        self._note(cell, checked(answer.parts, checks) if isinstance(answer, _Answer) else answer, budget)
+
+    def _ask(self, peer: Peer, cell: int, budget: Budget) -> _Answer | Verdict:
+        """The runner's answer for a cell, or the verdict that its absence is; then, or if Late, the runner is dropped.
+
+        Raises Late.
+        """
+        try:
+            payload = peer.receive(budget)
+            parts = codec.from_bytes(payload)
+            if type(parts) is list and len(parts) >= 2 and type(parts[0]) is int and parts[0] == cell:
+                return _Answer(payload, parts)
+        except Late:
+            self._drop_runner()
+            raise
+        except (Gone, codec.Unsupported):
+            pass
+        self._drop_runner()  # it ended, or writes what our runner does not: the program writes into the channel
+        return Verdict.ERROR
+
+    def _judged_cell(self, cell: int) -> None:
+        """One round of a judge, whose calls are relayed to the runner."""
+        peer, examiner = self._live_runner(), self._live_judge(cell)
+        budget = self._budget([peer.pid, examiner.pid])
+        examiner.send(judge.GO)
+        try:
+            self._note(cell, self._round(peer, examiner, cell, budget), budget)
+        except Late as late:
+            self._drop_judge(cell)
+            self._drop_runner()
+            self._note_late(cell, late)
+
+    def _round(self, peer: Peer, examiner: Peer, cell: int, budget: Budget) -> Verdict:
+        """The verdict of a judge that was told to go. Raises Late."""
+        fresh = True
+        while True:
+            try:
+                message = examiner.receive(budget)
+            except Gone:
+                self._drop_judge(cell)
+                self._drop_runner()  # it may still owe an answer
+                return Verdict.ERROR
+            if message[:1] != judge.CALL:
+                verdict = _reported(message)
+                return self._imported(peer, cell, budget) if fresh and verdict is Verdict.PASS else verdict
+            peer.send(runner.REMOTE + runner.REMOTE_CELL.pack(cell, fresh) + message[1:])
+            fresh = False
+            answer = self._ask(peer, cell, budget)
+            if not isinstance(answer, _Answer):
+                self._drop_judge(cell)
+                return answer
+            examiner.send(answer.payload)
+
+    def _imported(self, peer: Peer, cell: int, budget: Budget) -> Verdict:
+        """The verdict of a test that passed without a call: the program must at least import. Raises Late."""
+        peer.send(runner.CALLS + runner.CELL.pack(cell) + codec.dumps([]))
+        answer = self._ask(peer, cell, budget)
+        return checked(answer.parts, []) if isinstance(answer, _Answer) else answer
+
+    def _live_judge(self, cell: int) -> Peer:
+        if cell not in self._judges:
+            examiner = Peer(self._server, zygote.Role.JUDGE, self._work.allowance(_JUDGE_CPU_SECONDS), [])
+            examiner.send(judge.TEST + marshal.dumps((self._work.tests[cell][1], self._work.entry)))
+            self._judges[cell] = examiner
+        return self._judges[cell]
+
+    def _drop_judge(self, cell: int) -> None:
+        self._judges.pop(cell).end()
+
+    def _script_cell(self, cell: int) -> None:
+        _, stdin, stdout = self._work.tests[cell]
+        allowance = self._work.allowance(self._work.cpu_seconds)
+        try:
+            self._outcomes[cell] = scriptcell.run(
+                self._server, self._program, stdin, stdout, allowance, self._cpu_seconds, self._work.patience_seconds
+            )
+        except Late as late:
+            self._note_late(cell, late)
+
+
+def checked(answer: list[Any], checks: list[tuple[str, Any]]) -> Verdict:
+    """The verdict on a runner's answer, of whatever shape, for one literal cell."""
+    try:
+        if answer[1] == "u":
+            return Verdict.UNSUPPORTED
+        if answer[1] == "x":
+            return Verdict.MEMORY if "MemoryError" in answer[2] else Verdict.ERROR
+        _, tag, values = answer
+        if tag != "v":
+            return Verdict.ERROR
+        for encoded, (name, expected) in zip(values, checks, strict=True):
+            if not _CHECKS[name](codec.decode(encoded), expected):
+                return Verdict.FAIL
+    except codec.Unsupported:
+        return Verdict.UNSUPPORTED
+    except Exception:  # a frame out of shape, or a comparison that raises, as it would in the test
+        return Verdict.ERROR
+    return Verdict.PASS
+
+
+def _reported(message: bytes) -> Verdict:
+    """A judge's own verdict."""
+    if message[:1] != judge.DONE or len(message) != 2:
+        return Verdict.ERROR
+    return Verdict(message[1]) if message[1] in Verdict._value2member_map_ else Verdict.ERROR

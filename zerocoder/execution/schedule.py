@@ -1,0 +1,167 @@
+"""What is still to be done of the jobs at hand, as tasks for workers: one plan a job, then its programs (rows).
+
+Pure bookkeeping without processes. A worker keeps to the job whose tests it holds; an idle one opens the next job, and
+only then helps with the rows of others, so that endless programs of one problem end up on several workers.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+from zerocoder.execution.progress import Progress
+from zerocoder.execution.sandbox import warden
+from zerocoder.execution.sandbox.peer import longest_wall_seconds
+
+MAX_FAMILY = 16
+"""Programs of a family that one task holds: enough to spread a fork's price, few enough to keep many workers busy."""
+_MAX_ATTEMPTS = 2
+_PATIENCE_SECONDS = 60.0  # what a worker may take on top of its budgets before it counts as hung
+
+
+@dataclass(eq=False)
+class Task:
+    """One request to a worker: the plan of a job, or some of its rows (indices of its distinct programs)."""
+
+    job: int
+    rows: list[int] | None
+    num_attempts: int = 0
+
+
+class Schedule:
+    """Jobs that come and go; each has a number of its own."""
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count()
+        self._jobs: dict[int, Progress] = {}
+        self._unplanned: deque[Task] = deque()
+        self._rows: dict[int, deque[Task]] = {}  # of planned jobs: what no worker has got yet
+        self._retries: deque[Task] = deque()
+        self._num_left: dict[int, int] = {}  # tasks that are not finished
+        self._works: dict[int, tuple[Any, ...]] = {}
+        self._done: list[int] = []
+
+    @property
+    def idle(self) -> bool:
+        """Whether no job is unfinished."""
+        return not self._num_left
+
+    def add(self, job: Progress) -> int:
+        """Takes a job in and gives it a number."""
+        number = next(self._numbers)
+        self._jobs[number] = job
+        if job.idle:
+            self._done.append(number)
+        else:
+            self._unplanned.append(Task(number, None))
+            self._num_left[number] = 1
+        return number
+
+    def drop(self, number: int) -> None:
+        """Forgets a job; tasks of it that a worker has got need not be finished."""
+        self._jobs.pop(number, None)
+        self._num_left.pop(number, None)
+        self._works.pop(number, None)
+        self._rows.pop(number, None)
+        self._unplanned = deque(task for task in self._unplanned if task.job != number)
+        self._retries = deque(task for task in self._retries if task.job != number)
+        self._done = [done for done in self._done if done != number]
+
+    def take_done(self) -> list[tuple[int, Progress]]:
+        """The jobs that were finished since the last call. They are forgotten here."""
+        done, self._done = self._done, []
+        return [(number, self._jobs.pop(number)) for number in done]
+
+    def next_task(self, held: int | None) -> Task | None:
+        """The best task for a worker that holds the tests of job `held`; None when all are handed out."""
+        if self._retries:
+            return self._retries.popleft()
+        if held not in self._rows and self._unplanned:
+            return self._unplanned.popleft()
+        if not self._rows:
+            return None
+        job = held if held in self._rows else next(iter(self._rows))
+        assert job is not None
+        tasks = self._rows[job]
+        task = tasks.popleft()
+        if not tasks:
+            del self._rows[job]
+        return task
+
+    def request(self, task: Task, held: int | None) -> tuple[Any, ...]:
+        """What to send to a worker that holds the tests of job `held`."""
+        job = self._jobs[task.job]
+        if task.rows is None:
+            return job.plan_request()
+        return warden.ROWS, None if held == task.job else self._works[task.job], *job.rows_request(task.rows)
+
+    def deadline_seconds(self, task: Task) -> float:
+        """After this a worker counts as hung."""
+        job = self._jobs[task.job]
+        num_cells = 0 if task.rows is None else len(job.tests) * len(task.rows)
+        return _PATIENCE_SECONDS + 1.5 * num_cells * longest_wall_seconds(job.limits.cpu_seconds)
+
+    def finish(self, task: Task, answer: Any) -> None:
+        """Takes a worker's answer in. Raises ValueError, LookupError or TypeError for one out of shape."""
+        job = self._jobs.get(task.job)
+        if job is None:
+            return
+        if task.rows is None:
+            job.apply_plan(answer)
+            self._open(task.job)
+        else:
+            job.write_rows(task.rows, answer)
+        self._count_down(task.job)
+
+    def lost(self, task: Task) -> None:
+        """The worker died over a task: it is done again once, then a row stays INFRA, a job goes on without a plan.
+
+        Rows that shared a worker are done again one by one, so that one cannot take the others along.
+        """
+        job = self._jobs.get(task.job)
+        if job is None:
+            return
+        if task.num_attempts + 1 < _MAX_ATTEMPTS:
+            parts = [None] if task.rows is None else [[row] for row in task.rows]
+            self._retries += [Task(task.job, part, task.num_attempts + 1) for part in parts]
+            self._num_left[task.job] += len(parts) - 1
+            return
+        if task.rows is None:
+            self._open(task.job)
+        else:
+            job.write_infra(task.rows)
+        self._count_down(task.job)
+
+    def give_up(self) -> None:
+        """No worker can be had: what is not done stays INFRA."""
+        self._done += self._num_left
+        self._num_left.clear()
+        self._unplanned.clear()
+        self._retries.clear()
+        self._rows.clear()
+        self._works.clear()
+
+    def _open(self, number: int) -> None:
+        """Makes tasks of a job's open rows."""
+        job = self._jobs[number]
+        rows = job.open_rows()
+        if not rows:
+            return
+        self._works[number] = job.work()
+        size = MAX_FAMILY if job.family else 1
+        tasks = [Task(number, rows[start : start + size]) for start in range(0, len(rows), size)]
+        self._rows[number] = deque(tasks)
+        self._num_left[number] += len(tasks)
+
+    def _count_down(self, number: int) -> None:
+        self._num_left[number] -= 1
+        if self._num_left[number]:
+            return
+        if self._jobs[number].next_round():
+            self._open(number)
+            return
+        del self._num_left[number]
+        self._works.pop(number, None)
+        self._done.append(number)
