@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from test_execution_lifecycle import ENDLESS, RIGHT, ROOT, TESTS, WRONG, all_gon
 from zerocoder.compose import load
 from zerocoder.execution import Limits, ProcessExecutor, Verdict
 from zerocoder.execution.ray import RayExecutor, RayVerifier
+from zerocoder.execution.raynodes import NodeSettings
 from zerocoder.problems import ZeroCoderError
 
 LIMITS = Limits(cpu_seconds=0.3, memory_mb=256)
@@ -34,6 +35,20 @@ JOBS = [
 ]
 
 
+def settings(isolation: str = "standard") -> NodeSettings:
+    return NodeSettings(0, LIMITS, isolation, cache_mb=0, numpy=False)
+
+
+def at_last(start: Callable[[], Any]) -> Any:
+    """Starts a node; once more where Ray gave up after its 15 or 30 seconds, as it does on a busy machine."""
+    try:
+        return start()
+    except Exception as error:
+        if "timed out" not in str(error):
+            raise
+        return start()
+
+
 class LocalCluster:
     """A head without CPUs and nodes with one each, all processes of this machine."""
 
@@ -41,15 +56,14 @@ class LocalCluster:
         from ray.cluster_utils import Cluster
 
         self.store = {"object_store_memory": 80 << 20}
-        self.cluster = Cluster(
-            initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False, **self.store}
-        )
+        head = {"num_cpus": 0, "include_dashboard": False, **self.store}
+        self.cluster = at_last(lambda: Cluster(initialize_head=True, head_node_args=head))
         self.address: str = self.cluster.address
 
     def of_nodes(self, count: int) -> list[Any]:
         """Exactly so many nodes with CPUs, started or ended as needed."""
         while len(self.cluster.worker_nodes) < count:
-            self.cluster.add_node(num_cpus=1, **self.store)
+            at_last(lambda: self.cluster.add_node(num_cpus=1, **self.store))
         while len(self.cluster.worker_nodes) > count:
             self.end(next(iter(self.cluster.worker_nodes)))
         return list(self.cluster.worker_nodes)
@@ -59,7 +73,7 @@ class LocalCluster:
         self.cluster.remove_node(node, allow_graceful=False)
 
     def executor(self, patience_seconds: float = 30.0, isolation: str = "standard") -> RayExecutor:
-        return RayExecutor(0, LIMITS, isolation, self.address, patience_seconds)
+        return RayExecutor(settings(isolation), self.address, patience_seconds)
 
     def family(self) -> list[int]:
         """The actors on all nodes and the processes below them."""
@@ -148,8 +162,8 @@ def test_without_nodes_there_are_no_verdicts_and_no_hang(
 ) -> None:
     cluster.of_nodes(1)
     with cluster.executor(patience_seconds=3.0) as executor:
-        waiting = [executor.submit(as_job([ENDLESS, None], [TESTS[0], None], limits=Limits(30.0)))]
-        assert wait_until(waiting[0].running)
+        waiting = [executor.submit(as_job([ENDLESS, None], [TESTS[0], None], limits=Limits(3600.0, cpu_multiple=0)))]
+        assert wait_until(lambda: len(cluster.family()) > 4)  # it runs
         cluster.of_nodes(0)
         waiting += [executor.submit(as_job([RIGHT], TESTS))]
         infra, skipped = Verdict.INFRA, Verdict.SKIPPED
@@ -166,27 +180,33 @@ def test_without_nodes_there_are_no_verdicts_and_no_hang(
 
 
 @pytest.mark.slow
-def test_an_interrupt_leaves_a_working_executor(cluster: LocalCluster, truth: list[Any]) -> None:
+def test_an_interrupt_ends_what_runs_and_nothing_else(cluster: LocalCluster, truth: list[Any]) -> None:
     def interrupt(job: int) -> None:
         raise KeyboardInterrupt
 
     cluster.of_nodes(1)
     with cluster.executor() as executor:
-        endless = as_job([ENDLESS] * 2, TESTS, limits=Limits(60.0))
-        busy = executor.submit(JOBS[0])  # of another caller: it shares the node and is not lost
+        endless = as_job([ENDLESS] * 2, TESTS, limits=Limits(3600.0, cpu_multiple=0))
         with pytest.raises(KeyboardInterrupt):
-            executor.run([as_job([RIGHT], TESTS), endless, endless], interrupt)
-        assert np.array_equal(busy.result(60), truth[0])
-        assert same(executor.run(JOBS), truth)
+            executor.run([as_job([RIGHT], TESTS), endless, endless, endless], interrupt)
+        running, queued = executor.submit(endless), [executor.submit(endless) for _ in range(4)]
+        actors = cluster.family()
+        assert all(future.cancel() for future in [running, *queued])
+        assert same(executor.run(JOBS), truth)  # the only worker is free again, on the same actor
+        assert cluster.family()[0] == actors[0]
+        left = executor.submit(endless)
+    assert left.cancelled()
+    with pytest.raises(KeyboardInterrupt), executor:  # closed, it can be used again
+        executor.run([as_job([RIGHT], TESTS), endless], interrupt)
 
 
 CTRL_C = """
 import sys
 sys.path[:0] = [{root!r}, {here!r}]
 from test_execution_ray import *
-with RayExecutor(0, LIMITS, address={address!r}) as executor:
+with RayExecutor(settings(), {address!r}) as executor:
     print(executor.isolation, flush=True)
-    executor.run([as_job([ENDLESS], TESTS, limits=Limits(60.0))] * 2)
+    executor.run([as_job([ENDLESS], TESTS, limits=Limits(3600.0, cpu_multiple=0))] * 2)
 """
 
 
@@ -249,7 +269,7 @@ def test_a_node_below_the_floor_is_refused_by_name(cluster: LocalCluster) -> Non
 
 
 @pytest.mark.parametrize(
-    ("settings", "message"),
+    ("values", "message"),
     [
         ({"workers": -1}, "verifier.workers"),
         ({"isolation": "docker"}, "verifier.isolation"),
@@ -259,9 +279,9 @@ def test_a_node_below_the_floor_is_refused_by_name(cluster: LocalCluster) -> Non
         ({"patience_seconds": float("inf")}, "verifier.patience_seconds is inf"),
     ],
 )
-def test_settings_out_of_range(settings: dict[str, Any], message: str) -> None:
+def test_settings_out_of_range(values: dict[str, Any], message: str) -> None:
     with pytest.raises(ZeroCoderError, match=message):
-        RayVerifier(**settings)
+        RayVerifier(**values)
 
 
 def test_the_config_group_chooses_the_executor() -> None:
@@ -275,7 +295,7 @@ def test_the_config_group_chooses_the_executor() -> None:
 def test_a_cluster_that_is_not_there_is_told_at_once(address: str) -> None:
     pytest.importorskip("ray", reason="needs the extra `ray`")
     with pytest.raises(ZeroCoderError, match=f"verifier.address={address}: cannot connect") as error:
-        RayExecutor(address=address).start()
+        RayVerifier(address=address).build().start()
     assert "\n" not in str(error.value)
 
 
@@ -284,7 +304,7 @@ def test_ray_is_loaded_at_first_use_and_missed_with_a_remedy() -> None:
         f"import sys\nsys.path.insert(0, {ROOT!r})\n"
         "import zerocoder.execution, zerocoder.execution.ray as own\nassert 'ray' not in sys.modules\n"
         "sys.modules['ray'] = None\n"
-        "try:\n    own.RayExecutor().start()\nexcept own.ZeroCoderError as error:\n    print(error)\n"
+        "try:\n    own.RayVerifier().build().start()\nexcept own.ZeroCoderError as error:\n    print(error)\n"
     )
     done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, timeout=60)
     assert done.stdout == "verifier=ray needs Ray: pip install -e '.[ray]'\n", done.stderr

@@ -14,26 +14,25 @@ import signal
 import socket
 import threading
 import weakref
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, as_completed
+from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zerocoder.execution.config import VerifierConfig
-from zerocoder.execution.executor import Executor, ProcessExecutor
+from zerocoder.execution.executor import Executor, FutureExecutor
 from zerocoder.execution.jobs import Job
-from zerocoder.execution.limits import Limits
 from zerocoder.execution.raydispatch import Dispatcher
+from zerocoder.execution.raynodes import NodeSettings
 from zerocoder.problems import ZeroCoderError
 
 _STORE_BYTES = 256 << 20  # of a cluster that is started here: jobs and matrices on their way are small
 _KNOCK_SECONDS = 10.0
-_SHIPPED = ("__init__.py", "problems.py", "execution")  # what nodes need of this package
+_NOT_SHIPPED = ("/nano", "__pycache__")  # gitignore patterns: model weights
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +42,7 @@ class RayVerifier(VerifierConfig):
     """How and where untrusted programs are run.
 
     workers: on each node, at most its CPUs; 0 for one a CPU that Ray offers of it.
+    cache_mb: size of the file of known verdicts that each node keeps.
     address: of the cluster: `auto`, `<head>:6379` or `ray://<head>:10001`. None takes the one that runs on this
         machine (or RAY_ADDRESS), and starts one of this machine alone where there is none.
     patience_seconds: how long a node may be silent, and how long jobs wait while there is no node at all.
@@ -53,35 +53,27 @@ class RayVerifier(VerifierConfig):
 
     def build(self) -> Executor:
         """The executor; it connects at first use. Raises ZeroCoderError for a value out of range."""
-        limits = Limits(cpu_seconds=self.cpu_seconds, memory_mb=self.memory_mb)
-        return RayExecutor(self.workers, limits, self.isolation, self.address, self.patience_seconds)
+        super().build()  # refuses what no node would take
+        settings = NodeSettings(self.workers, self.limits, self.isolation, self.cache_mb, self.numpy)
+        return RayExecutor(settings, self.address, self.patience_seconds)
 
 
-class RayExecutor(Executor):
+class RayExecutor(FutureExecutor):
     """Warm workers on the nodes of a Ray cluster, started at first use and reused until `close`.
 
-    workers, limits, isolation: of each node, as of a ProcessExecutor; every node has to reach `isolation`.
+    settings: of the ProcessExecutor on each node; each has to reach the isolation.
     address, patience_seconds: see RayVerifier.
 
     A process that is connected to Ray already keeps its connection, whatever the address; zerocoder then has to be
-    installed on the nodes. All methods may be called from any thread.
+    installed on the nodes. May be used from any thread.
     """
 
-    def __init__(
-        self,
-        workers: int = 0,
-        limits: Limits = Limits(),  # noqa: B008
-        isolation: str = "standard",
-        address: str | None = None,
-        patience_seconds: float = 60.0,
-    ) -> None:
-        ProcessExecutor(workers, limits, isolation)  # refuses here what every node would refuse
+    def __init__(self, settings: NodeSettings, address: str | None = None, patience_seconds: float = 60.0) -> None:
         if not (math.isfinite(patience_seconds) and patience_seconds > 0):
             raise ZeroCoderError(f"verifier.patience_seconds is {patience_seconds!r}: it must be a number above 0")
         if address == "":
             raise ZeroCoderError("verifier.address is empty: name a Ray cluster, or null for the one of this machine")
-        self.limits = limits
-        self._workers, self._floor = workers, isolation
+        self._settings = settings
         self._address, self._patience = address, patience_seconds
         self._lock = threading.RLock()
         self._where = ""
@@ -106,32 +98,11 @@ class RayExecutor(Executor):
         self._start()
 
     def submit(self, job: Job) -> Future[NDArray[np.int8]]:
-        """The job's [N, K] matrix of Verdict values, in time. Cells that no node has answered read INFRA.
+        """A future of the job's [N, K] matrix of Verdict values; cancelling it ends what runs for it.
 
-        Starts the workers. Raises what `start` raises.
+        Cells that no node has answered read INFRA. Starts the workers. Raises what `start` raises.
         """
         return self._start().submit(job)
-
-    def run(self, jobs: Sequence[Job], on_done: Callable[[int], None] | None = None) -> list[NDArray[np.int8]]:
-        """One [N, K] matrix of Verdict values a job, in order. `on_done` gets the index of each job as it finishes.
-
-        Raises what `start` raises. Cells that no node has answered read INFRA. An interrupt (or an exception of
-        `on_done`) ends the workers of nodes that are busy with these jobs; they start anew.
-        """
-        dispatcher = self._start()
-        futures: list[Future[NDArray[np.int8]]] = []
-        try:
-            for job in jobs:
-                futures.append(dispatcher.submit(job))
-            indices = {future: index for index, future in enumerate(futures)}
-            for future in as_completed(futures):
-                future.result()
-                if on_done is not None:
-                    on_done(indices[future])
-        except BaseException:
-            dispatcher.abandon(futures)
-            raise
-        return [future.result() for future in futures]
 
     def close(self) -> None:
         """Ends all workers and the connection. A cluster that was there before stays. A later `run` starts anew."""
@@ -139,19 +110,11 @@ class RayExecutor(Executor):
             self._end()
             self._dispatcher = None
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
     def _start(self) -> Dispatcher:
         with self._lock:
             if self._dispatcher is None:
                 ray, self._where, ours = _connect(self._address)
-                dispatcher = Dispatcher(ray, self._workers, self.limits, self._floor, self._patience)
+                dispatcher = Dispatcher(ray, self._settings, self._patience)
                 self._end = weakref.finalize(self, _end, ray, dispatcher, ours, os.getpid())
                 try:
                     dispatcher.wait_until_up()
@@ -206,7 +169,7 @@ def _connect(address: str | None) -> tuple[Any, str, bool]:
         where = f"verifier.address={named}: cannot connect to" if named else "verifier=ray: cannot start"
         raise ZeroCoderError(f"{where} the Ray cluster: {' '.join(str(error).split())}") from error
     finally:
-        if in_main_thread:
+        if in_main_thread and terminate is not None:
             signal.signal(signal.SIGTERM, terminate)  # Ray puts its own in its place
 
 
@@ -219,6 +182,4 @@ def _knock(address: str) -> None:
 
 def _this_package() -> dict[str, Any]:
     """Ray's runtime environment: nodes run the trainer's own version of this code, whether or not they have one."""
-    package = Path(__file__).parents[1]
-    rest = [f"/{path.name}" for path in package.iterdir() if path.name not in _SHIPPED]  # gitignore patterns
-    return {"py_modules": [str(package)], "excludes": [*sorted(rest), "__pycache__"]}
+    return {"py_modules": [str(Path(__file__).parents[1])], "excludes": list(_NOT_SHIPPED)}

@@ -13,16 +13,15 @@ import queue
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
-from concurrent.futures import CancelledError, Future
+from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zerocoder.execution.jobs import Job
-from zerocoder.execution.limits import Limits
-from zerocoder.execution.raynodes import Assignment, Node, num_cpus
+from zerocoder.execution.raynodes import Assignment, Node, NodeSettings, num_cpus
 from zerocoder.execution.sandbox.isolation import FLOORS
 from zerocoder.execution.verdicts import Verdict
 from zerocoder.problems import ZeroCoderError
@@ -38,12 +37,12 @@ log = logging.getLogger(__name__)
 class Dispatcher:
     """Hands jobs to nodes until `close`. All public methods may be called from any thread."""
 
-    def __init__(self, ray: Any, workers: int, limits: Limits, isolation: str, patience_seconds: float) -> None:
+    def __init__(self, ray: Any, settings: NodeSettings, patience_seconds: float) -> None:
         """Starts an actor on every node without waiting for it; `wait_until_up` does."""
         self.isolation = ""
         """The level that the weakest node reaches and what it consists of; set once a node is ready."""
         self._ray = ray
-        self._open = functools.partial(Node, ray, workers=workers, limits=limits, isolation=isolation)
+        self._open = functools.partial(Node, ray, settings)
         self._patience = patience_seconds
         self._nodes: dict[str, Node] = {}
         self._failures: Counter[str] = Counter()
@@ -69,28 +68,26 @@ class Dispatcher:
         self._up.result()
 
     def submit(self, job: Job) -> Future[NDArray[np.int8]]:
-        """The job's [N, K] matrix, in time. Cancelling the future works while the job waits in the queue."""
+        """The job's [N, K] matrix, some time. A future that is cancelled ends what runs for it."""
         assignment = Assignment(job, Future())
         with self._lock:
             if self._ended is not None:
                 raise RuntimeError("the Ray executor has ended") from self._ended
             self._unsettled.add(assignment)
         self._inbox.put(lambda: self._waiting.append(assignment))
+        assignment.future.add_done_callback(
+            lambda done: self._inbox.put(functools.partial(self._cancel, assignment)) if done.cancelled() else None
+        )
         return assignment.future
 
-    def abandon(self, futures: Iterable[Future[NDArray[np.int8]]]) -> None:
-        """Nobody wants these any more: waiting ones are dropped, nodes that run one start their workers anew."""
-        unwanted = {future for future in futures if not future.cancel()}
-        self._inbox.put(lambda: self._drop(unwanted))
-
     def close(self) -> None:
-        """Ends the actors and what they run. What is not done raises CancelledError at those who wait for it."""
+        """Ends the actors and what they run. Futures that are not done are cancelled."""
         self._inbox.put(self._stop)
         if threading.current_thread() is not self._thread:
             self._thread.join(_CLOSE_SECONDS + 2 * _TICK_SECONDS)
 
     def _serve(self) -> None:
-        ended: BaseException = CancelledError("the executor was closed")
+        bug: BaseException | None = None
         try:
             while not self._closing:
                 if time.monotonic() >= self._next_tick:
@@ -102,28 +99,30 @@ class Dispatcher:
                 except queue.Empty:
                     continue
         except BaseException as error:
-            ended = error  # a bug of ours: raised at everybody who waits, instead of leaving them there
+            bug = error  # of ours: raised at everybody who waits, instead of leaving them there
         finally:
-            self._end(ended)
+            self._end(bug)
 
     def _stop(self) -> None:
         self._closing = True
 
-    def _end(self, ended: BaseException) -> None:
+    def _end(self, bug: BaseException | None) -> None:
         with self._lock:
-            self._ended = ended
+            self._ended = bug or RuntimeError("it was closed")
             unsettled, self._unsettled = self._unsettled, set()
         if self._ray.is_initialized():  # else Ray has ended our actors itself, at the interpreter's exit
-            closing = [node.close() for node in self._nodes.values() if node.ready]
+            closing = [node.close() for node in self._ready()]
             if closing:
                 self._ray.wait(closing, num_returns=len(closing), timeout=_CLOSE_SECONDS)
             for node in self._nodes.values():
                 node.kill()
-        for assignment in unsettled:
-            if assignment.future.running() or assignment.future.set_running_or_notify_cancel():
-                assignment.future.set_exception(ended)
+        for future in [assignment.future for assignment in unsettled]:
+            if bug is None:
+                future.cancel()
+            if future.set_running_or_notify_cancel():
+                future.set_exception(self._ended)
         if not self._up.done():
-            self._up.set_exception(ended)
+            self._up.set_exception(self._ended)
 
     def _tick(self) -> None:
         """What has to be looked at now and then: who is in the cluster, who is silent, whose patience is over."""
@@ -178,8 +177,7 @@ class Dispatcher:
             if not free:
                 return
             assignment = self._waiting.popleft()
-            if not assignment.future.running() and not assignment.future.set_running_or_notify_cancel():
-                self._forget(assignment)
+            if assignment.future.cancelled():
                 continue
             node = min(free, key=lambda node: (node.id in assignment.tried, node.load))
             assignment.tried.add(node.id)
@@ -220,13 +218,13 @@ class Dispatcher:
     def _answered(self, node: Node, assignment: Assignment, answer: Callable[[], NDArray[np.int8]]) -> None:
         """A job's matrix, or the death of its node."""
         if assignment not in node.assigned:
-            return  # the node was given up and the job is elsewhere
+            return  # the node was given up and the job is elsewhere, or it was cancelled
         try:
             matrix = assignment.merge(answer())
         except self._ray.exceptions.RayTaskError as error:  # raised over there by code of ours
             del node.assigned[assignment]
-            self._forget(assignment)
-            assignment.future.set_exception(error)
+            if self._finish(assignment):
+                assignment.future.set_exception(error)
             return
         except self._ray.exceptions.RayError as error:
             self._lose(node, _line(error))
@@ -260,17 +258,14 @@ class Dispatcher:
             node.kill()
             self.isolation = _weakest(self._ready()) if self._ready() else self.isolation
 
-    def _drop(self, unwanted: set[Future[NDArray[np.int8]]]) -> None:
-        for node in list(self._nodes.values()):
-            if any(assignment.future in unwanted for assignment in node.assigned):
-                self._remove(node)
-                self._waiting.extendleft(reversed(node.assigned))
-                node.assigned.clear()
-        for assignment in [assignment for assignment in self._waiting if assignment.future in unwanted]:
+    def _cancel(self, assignment: Assignment) -> None:
+        """Nobody wants this job any more."""
+        self._finish(assignment)
+        if assignment in self._waiting:
             self._waiting.remove(assignment)
-            self._forget(assignment)
-            assignment.future.set_exception(CancelledError("the run was interrupted"))
-        self._look()
+        for node in self._nodes.values():
+            if assignment in node.assigned:
+                node.cancel(assignment)
 
     def _retry(self, assignment: Assignment) -> None:
         assignment.num_attempts += 1
@@ -281,13 +276,16 @@ class Dispatcher:
 
     def _settle(self, assignment: Assignment) -> None:
         """The job has its verdicts, or as many as can be had."""
-        self._forget(assignment)
-        if assignment.future.running() or assignment.future.set_running_or_notify_cancel():
-            assignment.future.set_result(assignment.without_verdict())
+        if self._finish(assignment):
+            assignment.future.set_result(assignment.answer())
 
-    def _forget(self, assignment: Assignment) -> None:
+    def _finish(self, assignment: Assignment) -> bool:
+        """Takes the job off the books; whether somebody still wants the answer."""
         with self._lock:
-            self._unsettled.discard(assignment)
+            if assignment not in self._unsettled:
+                return False
+            self._unsettled.remove(assignment)
+        return assignment.future.set_running_or_notify_cancel()
 
     def _ready(self) -> list[Node]:
         return [node for node in self._nodes.values() if node.ready]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,24 +19,40 @@ from zerocoder.execution.executor import ProcessExecutor
 from zerocoder.execution.jobs import Job
 from zerocoder.execution.limits import Limits
 from zerocoder.execution.verdicts import Verdict
+from zerocoder.files import user_cache
 
 Told = Callable[[Callable[[], Any]], None]
 """Takes the answer of a remote call once it is there: a function that returns it or raises what went wrong."""
 
 
+@dataclass(frozen=True)
+class NodeSettings:
+    """What the ProcessExecutor of each node is made with. A node keeps verdicts in a cache of its own."""
+
+    workers: int
+    limits: Limits
+    isolation: str
+    cache_mb: int
+    numpy: bool
+
+    def build(self) -> ProcessExecutor:
+        """Raises ZeroCoderError for a value out of range."""
+        cache = user_cache() / "verdicts.sqlite" if self.cache_mb else None
+        return ProcessExecutor(self.workers, self.limits, self.isolation, cache, self.cache_mb, self.numpy)
+
+
 class NodeWorkers:
     """The actor on a node. Its methods run in one event loop, so it answers while its workers are busy."""
 
-    def __init__(self, workers: int, limits: Limits, isolation: str) -> None:
-        self._executor = ProcessExecutor(workers, limits, isolation)
+    def __init__(self, settings: NodeSettings) -> None:
+        self._executor = settings.build()
 
     async def start(self) -> str:
         """Starts the workers; the isolation they reach. Raises ZeroCoderError where that is less than asked for."""
-        await asyncio.to_thread(self._executor.start)
-        return self._executor.isolation
+        return await asyncio.to_thread(lambda: self._executor.isolation)
 
     async def run(self, job: Job) -> NDArray[np.int8]:
-        """The job's [N, K] matrix of Verdict values."""
+        """The job's [N, K] matrix of Verdict values. Being cancelled ends what runs for it."""
         return await asyncio.wrap_future(self._executor.submit(job))
 
     async def ping(self) -> None:
@@ -65,8 +81,8 @@ class Assignment:
         self.matrix = np.where(known == Verdict.INFRA, matrix, known)  # a copy: Ray's own arrays are read-only
         return self.matrix
 
-    def without_verdict(self) -> NDArray[np.int8]:
-        """What is known when no node is left to ask: SKIPPED for absent programs and tests, INFRA for the rest."""
+    def answer(self) -> NDArray[np.int8]:
+        """What is known: without any node's word SKIPPED for absent programs and tests and INFRA for the rest."""
         if self.matrix is not None:
             return self.matrix
         programs, tests = self.job.programs, self.job.tests
@@ -84,15 +100,15 @@ def num_cpus(listed: dict[str, Any]) -> int:
 class Node:
     """One node of the cluster with its actor, which is started without waiting for it."""
 
-    def __init__(self, ray: Any, listed: dict[str, Any], workers: int, limits: Limits, isolation: str) -> None:
-        """`listed` is the node's entry in `ray.nodes()`; `workers` 0 takes one a CPU, more than CPUs takes all."""
+    def __init__(self, ray: Any, settings: NodeSettings, listed: dict[str, Any]) -> None:
+        """`listed` is the node's entry in `ray.nodes()`; 0 workers take one a CPU, more than CPUs take all."""
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         self.id = str(listed["NodeID"])
         self.name = f"{listed['NodeManagerHostname']} ({self.id[:8]})"
-        self.num_workers = min(workers, num_cpus(listed)) or num_cpus(listed)
+        self.num_workers = min(settings.workers, num_cpus(listed)) or num_cpus(listed)
         self.isolation = ""  # known once it is ready
-        self.assigned: dict[Assignment, None] = {}  # in the order they were handed out
+        self.assigned: dict[Assignment, Any] = {}  # with Ray's reference, in the order they were handed out
         self.silent_since: float | None = None  # when it was asked for a sign of life, until it gives one
         self._ray = ray
         self._actor = (
@@ -103,7 +119,7 @@ class Node:
                 max_restarts=0,
                 max_task_retries=0,
             )
-            .remote(self.num_workers, limits, isolation)
+            .remote(replace(settings, workers=self.num_workers))
         )
 
     @property
@@ -124,8 +140,12 @@ class Node:
         self._tell(self._actor.start.remote(), told)
 
     def run(self, assignment: Assignment, told: Told) -> None:
-        self.assigned[assignment] = None
-        self._tell(self._actor.run.remote(assignment.job), told)
+        self.assigned[assignment] = self._actor.run.remote(assignment.job)
+        self._tell(self.assigned[assignment], told)
+
+    def cancel(self, assignment: Assignment) -> None:
+        """Ends what runs for a job that is assigned. `told` hears of it."""
+        self._ray.cancel(self.assigned.pop(assignment))
 
     def ping(self, told: Told) -> None:
         self._tell(self._actor.ping.remote(), told)
