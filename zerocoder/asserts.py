@@ -114,7 +114,7 @@ def is_main_guard(statement: ast.If) -> bool:
 
 
 def split(code: str) -> tuple[str, ...]:
-    """The code of each top-level assert, preceded by the statements that it needs; `(code,)` without any.
+    """The code of each top-level assert, preceded by the statements that it needs; `(code,)` where that cannot be had.
 
     Assignments, imports and definitions that an assert does not need, directly or by way of others, are left out;
     other statements are kept, as they may have effects.
@@ -125,12 +125,15 @@ def split(code: str) -> tuple[str, ...]:
         return (code,)
     pieces: list[str] = []
     preamble: list[_Step] = []
-    for statement in body:
-        if isinstance(statement, ast.Assert):
-            kept = [*_needed(preamble, _loaded(statement)), statement]
-            pieces.append("\n".join(ast.unparse(s) for s in kept) + "\n")
-        else:
-            preamble.append(_Step(statement, _loaded(statement), _changed(statement)))
+    try:
+        for statement in body:
+            if isinstance(statement, ast.Assert):
+                kept = [*_needed(preamble, _loaded(statement)), statement]
+                pieces.append("\n".join(ast.unparse(s) for s in kept) + "\n")
+            else:
+                preamble.append(_Step(statement, _loaded(statement), _changed(statement)))
+    except (ValueError, RecursionError, MemoryError):  # what cannot be written out: an int of 4300 digits, for one
+        return (code,)
     return tuple(pieces) or (code,)
 
 
