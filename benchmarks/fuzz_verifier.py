@@ -6,7 +6,8 @@ Coverage-guided, by atheris (`pip install atheris`; Linux and macOS):
 
 prints the number of executions, and for a failure the traceback and the file that the input was saved in; give that
 file as `--replay FILE` to run it again. A failure is any exception that is not documented, or a property that does not
-hold: what is decoded can be encoded again and never equals an expected value by itself; a plain test stays as it is.
+hold: what is decoded can be encoded again and never equals an expected value by itself; a plain test has no more
+asserts than were asked for.
 """
 
 from __future__ import annotations
@@ -161,7 +162,7 @@ def splitter(data: bytes) -> None:
     assert pieces and all(type(piece) is str for piece in pieces)
     with contextlib.suppress(Unusable):
         plain = plain_asserts(text, "f", 3)
-        assert plain_asserts(plain, "f", 3) == plain
+        assert len(split(plain)) <= 3
 
 
 def plan(data: bytes) -> None:

@@ -91,4 +91,4 @@ def test_hostile_text_is_split_or_refused(code: str, max_asserts: int) -> None:
     assert pieces and all(type(piece) is str for piece in pieces)
     with contextlib.suppress(Unusable):
         plain = plain_asserts(code, "f", max_asserts)
-        assert plain_asserts(plain, "f", max_asserts) == plain
+        assert 1 <= len(split(plain)) <= max_asserts
