@@ -13,7 +13,6 @@ import builtins
 import copy
 import warnings
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 MAX_NODES = 5_000
 """Syntax nodes of one assert after its variables were put in place (`b = [a, a]; c = [b, b]; ...` doubles)."""
@@ -29,6 +28,8 @@ MODULES = frozenset(
     | {"json", "math", "numpy", "operator", "re", "statistics", "string", "textwrap", "typing"}
 )
 """Modules a test may import: deterministic, and without access to the machine."""
+
+_Step = tuple[ast.stmt, set[str], set[str] | None]  # with the names it refers to, and may change; None for any
 
 _DENIED = frozenset(
     {"breakpoint", "compile", "delattr", "dir", "eval", "exec", "exit", "getattr", "globals", "input", "locals"}
@@ -114,7 +115,7 @@ def is_main_guard(statement: ast.If) -> bool:
 
 
 def split(code: str) -> tuple[str, ...]:
-    """The code of each top-level assert, preceded by the statements that it needs; `(code,)` without any.
+    """The code of each top-level assert, preceded by the statements that it needs; `(code,)` where that cannot be had.
 
     Assignments, imports and definitions that an assert does not need, directly or by way of others, are left out;
     other statements are kept, as they may have effects.
@@ -125,21 +126,16 @@ def split(code: str) -> tuple[str, ...]:
         return (code,)
     pieces: list[str] = []
     preamble: list[_Step] = []
-    for statement in body:
-        if isinstance(statement, ast.Assert):
-            kept = [*_needed(preamble, _loaded(statement)), statement]
-            pieces.append("\n".join(ast.unparse(s) for s in kept) + "\n")
-        else:
-            preamble.append(_Step(statement, _loaded(statement), _changed(statement)))
+    try:
+        for statement in body:
+            if isinstance(statement, ast.Assert):
+                kept = [*_needed(preamble, _loaded(statement)), statement]
+                pieces.append("\n".join(ast.unparse(s) for s in kept) + "\n")
+            else:
+                preamble.append((statement, _loaded(statement), _changed(statement)))
+    except (ValueError, RecursionError, MemoryError):  # what cannot be written out: an int of 4300 digits, for one
+        return (code,)
     return tuple(pieces) or (code,)
-
-
-class _Step(NamedTuple):
-    """A statement before an assert, the names it refers to, and those it changes; None for any of them."""
-
-    statement: ast.stmt
-    loaded: set[str]
-    changed: set[str] | None
 
 
 def _needed(preamble: Sequence[_Step], names: set[str]) -> list[ast.stmt]:
@@ -154,7 +150,7 @@ def _needed(preamble: Sequence[_Step], names: set[str]) -> list[ast.stmt]:
                 kept.add(index)
                 names |= loaded
         if len(kept) == before:
-            return [preamble[index].statement for index in sorted(kept)]
+            return [preamble[index][0] for index in sorted(kept)]
 
 
 def _changed(statement: ast.stmt) -> set[str] | None:
