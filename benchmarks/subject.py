@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from benchmarks.workloads import Matrix, Problem, Workload
+from benchmarks.workloads import Problem, Workload
 from zerocoder.execution import Job, Limits, ProcessExecutor, Verdict
 from zerocoder.mutation import mutants
 from zerocoder.problems import Program, TestCase
+
+VerdictMatrix = NDArray[np.int8]  # [N, K], values of Verdict
 
 
 def new_executor(workers: int, cpu_seconds: float, isolation: str, memory_mb: int = 512) -> ProcessExecutor:
@@ -28,9 +31,18 @@ def mutant_jobs(workload: Workload, limit: int) -> list[Job]:
     return [_job(problem, mutants(problem.programs[0], limit)) for problem in workload.problems]
 
 
-def passing(executor: ProcessExecutor, workload: Workload) -> list[Matrix]:
-    """What passed, one matrix a problem."""
-    return [np.asarray(matrix == Verdict.PASS) for matrix in executor.run(jobs(workload))]
+def verdicts(executor: ProcessExecutor, workload: Workload) -> list[VerdictMatrix]:
+    """What the executor says, one matrix a problem."""
+    return executor.run(jobs(workload))
+
+
+def wrong_cells(workload: Workload, matrices: Sequence[VerdictMatrix]) -> list[str]:
+    """The cells whose verdict is a pass and should not be, or the other way round: `problem[row][column] VERDICT`."""
+    return [
+        f"{problem.name}[{row}][{column}] {Verdict(matrix[row, column]).name}"
+        for problem, matrix in zip(workload.problems, matrices, strict=True)
+        for row, column in np.argwhere((matrix == Verdict.PASS) != problem.truth)
+    ]
 
 
 def _job(problem: Problem, programs: Sequence[str]) -> Job:
