@@ -40,7 +40,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 with atheris.instrument_imports(include=["zerocoder.execution.sandbox", "zerocoder.asserts"]):
     from zerocoder.asserts import Unusable, plain_asserts, split
     from zerocoder.execution import Verdict
-    from zerocoder.execution.sandbox import codec, planner, warden
+    from zerocoder.execution.sandbox import codec, planner, rows
     from zerocoder.execution.sandbox.codec import core
 
 _SPICES = ["<i8", "|b1", "<U2", "int", "?", "1E+5", "NaN", "sNaN", "Infinity", "Point", "x", "00ff", "0x1F", "UTC", ""]
@@ -131,7 +131,7 @@ def decoder(data: bytes) -> None:
             codec.loads(again, rich)
     with contextlib.suppress(codec.Unsupported):
         answer = [0, "v", [codec.from_bytes(frame)]]
-        assert warden.checked(answer, [("==", "an expected value that no input spells")]) is not Verdict.PASS
+        assert rows.checked(answer, [("==", "an expected value that no input spells")]) is not Verdict.PASS
 
 
 def _expression(source: Any, depth: int) -> str:

@@ -22,6 +22,7 @@ from benchmarks import peers, processes, schedule, subject, workloads
 from benchmarks.peers import Reading
 from benchmarks.problems import PROBLEMS
 from benchmarks.report import Report
+from benchmarks.subject import VerdictMatrix
 from benchmarks.workloads import Cell, Workload
 from zerocoder.console import say
 from zerocoder.execution import Job, ProcessExecutor, Verdict
@@ -83,7 +84,7 @@ class Settings:
     def executor(self, workers: int | None = None) -> Iterator[ProcessExecutor]:
         """A warm executor."""
         with subject.new_executor(workers or self.workers, self.cpu_seconds, self.isolation) as executor:
-            subject.passing(executor, workloads.literal(1, self.salt()))
+            subject.verdicts(executor, workloads.literal(1, self.salt()))
             yield executor
 
 
@@ -152,10 +153,10 @@ def _compare_with_fork(settings: Settings, report: Report, executor: ProcessExec
 def _measured(executor: ProcessExecutor, workload: Workload, count: Callable[[int, Sequence[str]], None]) -> Reading:
     """One run of the verifier; `count` gets the number of wrong cells and their names."""
     cpu, start = processes.cpu_seconds(), time.perf_counter()
-    matrices = subject.passing(executor, workload)
+    verdicts = subject.verdicts(executor, workload)
     seconds = time.perf_counter() - start
     cpu = processes.cpu_seconds() - cpu
-    wrong = workload.wrong_cells(matrices)
+    wrong = subject.wrong_cells(workload, verdicts)
     count(len(wrong), wrong)
     return Reading(workload.num_cells, seconds, cpu, len(wrong))
 
@@ -177,7 +178,7 @@ def step_part(settings: Settings, report: Report) -> None:
             say(f"{part}: round {turn + 1} of {settings.rounds}")
             workload = settings.mixed(copies)
             moments = [time.perf_counter()]
-            matrices = subject.passing(executor, workload)
+            verdicts = subject.verdicts(executor, workload)
             moments.append(time.perf_counter())
             mutant_jobs = []
             running = []
@@ -187,7 +188,7 @@ def step_part(settings: Settings, report: Report) -> None:
             moments.append(time.perf_counter())
             mutant_verdicts = [future.result() for future in running]
             moments.append(time.perf_counter())
-            wrong = workload.wrong_cells(matrices)
+            wrong = subject.wrong_cells(workload, verdicts)
             exactness.add(len(wrong), wrong)
             for stage, taken in zip(seconds, np.diff(moments), strict=True):
                 seconds[stage].append(float(taken))
@@ -195,7 +196,7 @@ def step_part(settings: Settings, report: Report) -> None:
             strata = _strata(workload, mutant_jobs, mutant_verdicts)
             theirs.append(_extrapolated(settings, strata, turn))
             ratios.append(theirs[-1] / totals[-1])
-            killed.append(100 * _share_killed(matrices, mutant_verdicts))
+            killed.append(100 * _share_killed(verdicts, mutant_verdicts))
     num_mutants = sum(len(job.programs) for job in mutant_jobs)
     size = f"{workload.num_cells} cells, {num_mutants} mutants x 8 tests"
     report.figure(part, "seconds by subprocess : seconds of the verifier", ratios, "x", at_least=60.0, note=size)
@@ -207,7 +208,7 @@ def step_part(settings: Settings, report: Report) -> None:
     report.figure(part, "mutants killed", killed, "%", note="by tests that their program passes")
 
 
-def _strata(workload: Workload, mutant_jobs: Sequence[Job], verdicts: Sequence[np.ndarray]) -> list[list[Cell]]:
+def _strata(workload: Workload, mutant_jobs: Sequence[Job], verdicts: Sequence[VerdictMatrix]) -> list[list[Cell]]:
     """The cells of a step: of programs that end, of endless ones, of mutants that end, of endless ones, and the rest.
 
     A mutant's cell counts as endless when the verifier timed it out; the rest are those that it did not run, as their
@@ -246,10 +247,10 @@ def _extrapolated(settings: Settings, strata: Sequence[Sequence[Cell]], turn: in
     return total
 
 
-def _share_killed(matrices: Sequence[workloads.Matrix], verdicts: Sequence[np.ndarray]) -> float:
+def _share_killed(programs: Sequence[VerdictMatrix], mutants: Sequence[VerdictMatrix]) -> float:
     """Of the mutants of each problem's first program, those that fail a test which the program passes."""
-    pairs = zip(matrices, verdicts, strict=True)
-    killed = [(mutants != Verdict.PASS)[:, passed[0]].any(axis=1) for passed, mutants in pairs]
+    pairs = zip(programs, mutants, strict=True)
+    killed = [(theirs[:, own[0] == Verdict.PASS] != Verdict.PASS).any(axis=1) for own, theirs in pairs]
     return float(np.concatenate(killed).mean())
 
 

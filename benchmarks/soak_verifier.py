@@ -152,7 +152,7 @@ def _soak(executor: ProcessExecutor, options: argparse.Namespace, record: Record
         workload = _workload(draw, options.problems, record.num_steps)
         is_kill = bool(options.kill_every) and record.num_steps % options.kill_every == options.kill_every - 1
         with _kill_in_the_middle(draw, record) if is_kill else nullcontext():
-            wrong = workload.wrong_cells(subject.passing(executor, workload))
+            wrong = subject.wrong_cells(workload, subject.verdicts(executor, workload))
         record.num_wrong_steps += bool(wrong)
         record.wrong += [f"step {record.num_steps}: {cell}" for cell in wrong][: 5 - len(record.wrong)]
         record.num_steps += 1

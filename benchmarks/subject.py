@@ -6,11 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from benchmarks.workloads import Matrix, Problem, Workload
+from benchmarks.workloads import Problem, Workload
 from zerocoder.execution import Job, Limits, ProcessExecutor, Verdict, VerifierConfig
 from zerocoder.mutation import mutants
 from zerocoder.problems import Program, TestCase
+
+VerdictMatrix = NDArray[np.int8]  # [N, K], values of Verdict
 
 
 def limits_of(cpu_seconds: float, memory_mb: int = 512) -> Limits:
@@ -34,9 +37,18 @@ def mutant_jobs(workload: Workload, limit: int) -> Iterator[Job]:
         yield replace(_job(problem, mutants(problem.programs[0], limit)), family=True)
 
 
-def passing(executor: ProcessExecutor, workload: Workload) -> list[Matrix]:
-    """What passed, one matrix a problem."""
-    return [np.asarray(matrix == Verdict.PASS) for matrix in executor.run(jobs(workload))]
+def verdicts(executor: ProcessExecutor, workload: Workload) -> list[VerdictMatrix]:
+    """What the executor says, one matrix a problem."""
+    return executor.run(jobs(workload))
+
+
+def wrong_cells(workload: Workload, matrices: Sequence[VerdictMatrix]) -> list[str]:
+    """The cells whose verdict is a pass and should not be, or the other way round: `problem[row][column] VERDICT`."""
+    return [
+        f"{problem.name}[{row}][{column}] {Verdict(matrix[row, column]).name}"
+        for problem, matrix in zip(workload.problems, matrices, strict=True)
+        for row, column in np.argwhere((matrix == Verdict.PASS) != problem.truth)
+    ]
 
 
 def _job(problem: Problem, programs: Sequence[str]) -> Job:

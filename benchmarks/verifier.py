@@ -19,7 +19,7 @@ from rich.console import Console
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this checkout, however the script is started
 
-from benchmarks import command, processes
+from benchmarks import command, processes, workloads
 from benchmarks.parts import PARTS, Settings
 from benchmarks.report import Report
 from zerocoder.console import say
@@ -59,6 +59,8 @@ def _settings(options: argparse.Namespace) -> Settings:
         value = getattr(options, name)
         if value is not None and value < 1:
             raise ZeroCoderError(f"--{name.replace('_', '-')} is {value}: it must be at least 1")
+    if options.shared is not None:
+        workloads.from_file(options.shared)  # a mistake shows now, not after minutes
     settings = Settings(
         workers=options.workers,
         cpu_seconds=options.cpu_seconds,

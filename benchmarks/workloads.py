@@ -13,7 +13,6 @@ import contextlib
 import importlib.util
 import io
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -72,14 +71,6 @@ class Workload:
             for problem in self.problems
             for row, program in enumerate(problem.programs)
             for column, test in enumerate(problem.tests)
-        ]
-
-    def wrong_cells(self, matrices: Sequence[Matrix]) -> list[str]:
-        """Names of the cells that differ from the truth, `problem[row][column]`."""
-        return [
-            f"{problem.name}[{row}][{column}]"
-            for problem, matrix in zip(self.problems, matrices, strict=True)
-            for row, column in np.argwhere(matrix != problem.truth)
         ]
 
 

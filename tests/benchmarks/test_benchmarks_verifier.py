@@ -10,12 +10,13 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks import peers, processes, schedule, soak_verifier, subject, verifier, workloads
 from benchmarks.parts import PARTS, Settings
 from benchmarks.report import Figure, Report
-from zerocoder.execution import Limits
+from zerocoder.execution import Limits, Verdict
 from zerocoder.mutation import mutants
 from zerocoder.problems import ZeroCoderError
 
@@ -92,9 +93,9 @@ def test_each_right_program_has_a_step_worth_of_mutants_and_keeps_its_mark() -> 
 
 def test_wrong_cells_are_named() -> None:
     workload = workloads.literal(2)
-    matrices = [problem.truth.copy() for problem in workload.problems]
-    matrices[1][2, 5] = True
-    assert workload.wrong_cells(matrices) == ["literal#1[2][5]"]
+    matrices = [np.where(problem.truth, Verdict.PASS, Verdict.FAIL).astype(np.int8) for problem in workload.problems]
+    matrices[0][3, 3], matrices[1][2, 5] = Verdict.TIMEOUT, Verdict.PASS
+    assert subject.wrong_cells(workload, matrices) == ["literal#0[3][3] TIMEOUT", "literal#1[2][5] PASS"]
 
 
 def test_a_workload_from_a_file(tmp_path: Path) -> None:
@@ -107,7 +108,7 @@ def test_a_workload_from_a_file(tmp_path: Path) -> None:
     workload = workloads.from_file(file, 2)
     assert [problem.truth.tolist() for problem in workload.problems] == [[[True, False]]] * 2
     with subject.new_executor(1, 0.5, "none") as executor:
-        assert workload.wrong_cells(subject.passing(executor, workload)) == []
+        assert subject.wrong_cells(workload, subject.verdicts(executor, workload)) == []
 
 
 @pytest.mark.parametrize("way", [*peers.available(), peers.IN_PROCESS])
