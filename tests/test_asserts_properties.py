@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zerocoder.asserts import Unusable, plain_asserts, split
+from zerocoder.asserts import Unusable, plain_asserts
+from zerocoder.splitting import split
 
 NAMES = ("a", "b", "c")
 NUMBERS = st.integers(-3, 3).map(str)
