@@ -26,7 +26,7 @@ RIGHT_TESTS = [True, True, True, False, True, True, True, False]
 
 def tiny() -> Settings:
     return Settings(
-        cpu_seconds=0.05, rounds=1, num_problems=1, copies=1, peer_cells=2, sampled_cells=2, load_runs=1,
+        cpu_seconds=0.2, rounds=1, num_problems=1, copies=1, peer_cells=2, sampled_cells=2, load_runs=1,
         memory_seconds=0.0,
     )  # fmt: skip
 
@@ -167,7 +167,7 @@ def test_processes_are_seen_with_their_memory_and_cpu_time() -> None:
     assert processes.cpu_seconds() - before > 0.28  # now as a reaped child
 
 
-SOAK = ["benchmarks/soak_verifier.py", "--workers", "1", "--problems", "1", "--cpu-seconds", "0.05"]
+SOAK = ["benchmarks/soak_verifier.py", "--workers", "1", "--problems", "1", "--cpu-seconds", "0.3"]
 
 
 def test_a_short_soak_run_leaves_nothing_behind() -> None:
