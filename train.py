@@ -97,6 +97,9 @@ def build_trainer(
 ) -> L.Trainer:
     import lightning as L
 
+    from zerocoder.checkpoint_io import StreamedCheckpointIO
+
+    sharded = config.trainer.strategy.startswith("deepspeed")  # writes files of its own
     return L.Trainer(
         max_steps=config.trainer.max_steps,
         max_epochs=-1,
@@ -108,6 +111,7 @@ def build_trainer(
         deterministic=config.trainer.deterministic,
         logger=logger,
         callbacks=build_callbacks(config, run, module, data),
+        plugins=None if sharded else [StreamedCheckpointIO()],
         enable_checkpointing=False,  # callbacks/checkpoints.py writes them, with the Hugging Face folder beside
         enable_progress_bar=False,
         enable_model_summary=False,

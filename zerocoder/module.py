@@ -153,6 +153,7 @@ class ZeroCoderModule(L.LightningModule):
         self._refuse_non_finite(step, loss=means[0], gradient=float(norm))
         self.interrupts.hold()  # until the step's bookkeeping is done, see callbacks/checkpoints.py
         optimizer.step()
+        optimizer.zero_grad()  # gradients take as much memory as the weights, and the next stage has its own needs
         loss, kl, entropy, clipped, gap = means
         return UpdateStats(loss, kl, entropy, clipped, float(norm), gap, gap_max)
 
