@@ -82,7 +82,7 @@ def evaluate(
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     tokenizer = load_tokenizer(config.model)
-    policy = load_policy(config.model, preflight.device(config.accelerator))
+    policy = load_policy(config.model, preflight.device(config.accelerator, "accelerator"))
     longest = prompt_room(config, policy)
     engine = config.rollout.start(policy, tokenizer)
     scores = {}

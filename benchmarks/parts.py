@@ -20,7 +20,9 @@ import numpy as np
 
 from benchmarks import peers, processes, schedule, subject, workloads
 from benchmarks.peers import Reading
+from benchmarks.problems import PROBLEMS
 from benchmarks.report import Report
+from benchmarks.subject import VerdictMatrix
 from benchmarks.workloads import Cell, Workload
 from zerocoder.console import say
 from zerocoder.execution import Job, ProcessExecutor, Verdict
@@ -46,7 +48,8 @@ class Settings:
 
     workers, cpu_seconds, isolation: of the verifier.
     rounds: of everything that is compared.
-    copies: of the 8 problems in a run of the verifier that is compared.
+    num_problems: of the 8 of the benchmark's own workload.
+    copies: of these problems in a run of the verifier that is compared.
     peer_cells: cells a peer runs in a round, drawn at random; 0 for all of one copy.
     sampled_cells: of a step, by subprocess, a round: so many programs and mutants that end, a quarter of it endless.
     load_runs: runs under load; memory_seconds: an idle worker is left alone for so long before it is looked at.
@@ -58,6 +61,7 @@ class Settings:
     cpu_seconds: float = 0.1
     isolation: str = "standard"
     rounds: int = 3
+    num_problems: int = len(PROBLEMS)
     copies: int = STEP_COPIES
     peer_cells: int = 0
     sampled_cells: int = 48
@@ -72,11 +76,15 @@ class Settings:
         """Marks the programs of one run."""
         return f"{self.seed}_{next(self._salts)}"
 
+    def mixed(self, copies: int, endless: bool = True) -> Workload:
+        """The benchmark's own workload, of programs that nothing has seen."""
+        return workloads.mixed(copies, endless, self.salt(), self.num_problems)
+
     @contextmanager
     def executor(self, workers: int | None = None) -> Iterator[ProcessExecutor]:
         """A warm executor."""
         with subject.new_executor(workers or self.workers, self.cpu_seconds, self.isolation) as executor:
-            subject.passing(executor, workloads.literal(1, self.salt()))
+            subject.verdicts(executor, workloads.literal(1, self.salt()))
             yield executor
 
 
@@ -84,7 +92,7 @@ def peers_part(settings: Settings, report: Report) -> None:
     """Cells a second and CPU a cell beside other ways, on programs that end; CPU beside a bare fork."""
 
     def own(copies: int) -> Workload:
-        return workloads.mixed(copies, endless=False, salt=settings.salt())
+        return settings.mixed(copies, endless=False)
 
     with settings.executor() as executor:
         _compare_rates(settings, report, executor, "ending", own)
@@ -145,10 +153,10 @@ def _compare_with_fork(settings: Settings, report: Report, executor: ProcessExec
 def _measured(executor: ProcessExecutor, workload: Workload, count: Callable[[int, Sequence[str]], None]) -> Reading:
     """One run of the verifier; `count` gets the number of wrong cells and their names."""
     cpu, start = processes.cpu_seconds(), time.perf_counter()
-    matrices = subject.passing(executor, workload)
+    verdicts = subject.verdicts(executor, workload)
     seconds = time.perf_counter() - start
     cpu = processes.cpu_seconds() - cpu
-    wrong = workload.wrong_cells(matrices)
+    wrong = subject.wrong_cells(workload, verdicts)
     count(len(wrong), wrong)
     return Reading(workload.num_cells, seconds, cpu, len(wrong))
 
@@ -158,21 +166,29 @@ def step_part(settings: Settings, report: Report) -> None:
     part = "step"
     exactness = report.matrices(part, "the verifier")
     copies = min(settings.copies, STEP_COPIES)
-    seconds: dict[str, list[float]] = {"matrix execution": [], "mutant generation": [], "mutant execution": []}
+    seconds: dict[str, list[float]] = {
+        "matrix execution": [],
+        "mutant generation, execution meanwhile": [],
+        "mutant execution that is left": [],
+    }
     totals, ratios, theirs, killed = [], [], [], []
     with settings.executor() as executor:
-        subject.mutant_jobs(workloads.mixed(num_problems=1, salt=settings.salt()), 1)  # imports the mutation library
+        list(subject.mutant_jobs(settings.mixed(1), 1))  # imports the mutation library
         for turn in range(settings.rounds):
             say(f"{part}: round {turn + 1} of {settings.rounds}")
-            workload = workloads.mixed(copies, salt=settings.salt())
+            workload = settings.mixed(copies)
             moments = [time.perf_counter()]
-            matrices = subject.passing(executor, workload)
+            verdicts = subject.verdicts(executor, workload)
             moments.append(time.perf_counter())
-            mutant_jobs = subject.mutant_jobs(workload, NUM_MUTANTS)
+            mutant_jobs = []
+            running = []
+            for job in subject.mutant_jobs(workload, NUM_MUTANTS):
+                mutant_jobs.append(job)
+                running.append(executor.submit(job))  # runs while the next problem's mutants are made
             moments.append(time.perf_counter())
-            mutant_verdicts = executor.run(mutant_jobs)
+            mutant_verdicts = [future.result() for future in running]
             moments.append(time.perf_counter())
-            wrong = workload.wrong_cells(matrices)
+            wrong = subject.wrong_cells(workload, verdicts)
             exactness.add(len(wrong), wrong)
             for stage, taken in zip(seconds, np.diff(moments), strict=True):
                 seconds[stage].append(float(taken))
@@ -180,7 +196,7 @@ def step_part(settings: Settings, report: Report) -> None:
             strata = _strata(workload, mutant_jobs, mutant_verdicts)
             theirs.append(_extrapolated(settings, strata, turn))
             ratios.append(theirs[-1] / totals[-1])
-            killed.append(100 * _share_killed(matrices, mutant_verdicts))
+            killed.append(100 * _share_killed(verdicts, mutant_verdicts))
     num_mutants = sum(len(job.programs) for job in mutant_jobs)
     size = f"{workload.num_cells} cells, {num_mutants} mutants x 8 tests"
     report.figure(part, "seconds by subprocess : seconds of the verifier", ratios, "x", at_least=60.0, note=size)
@@ -192,13 +208,15 @@ def step_part(settings: Settings, report: Report) -> None:
     report.figure(part, "mutants killed", killed, "%", note="by tests that their program passes")
 
 
-def _strata(workload: Workload, mutant_jobs: Sequence[Job], verdicts: Sequence[np.ndarray]) -> list[list[Cell]]:
-    """The cells of a step: of programs that end, of endless ones, of mutants that end, of endless ones.
+def _strata(workload: Workload, mutant_jobs: Sequence[Job], verdicts: Sequence[VerdictMatrix]) -> list[list[Cell]]:
+    """The cells of a step: of programs that end, of endless ones, of mutants that end, of endless ones, and the rest.
 
-    A mutant's cell counts as endless when the verifier timed it out. Its truth is not known and not asked for.
+    A mutant's cell counts as endless when the verifier timed it out; the rest are those that it did not run, as their
+    mutant was late before. A mutant's truth is not known and not asked for.
     """
-    strata: list[list[Cell]] = [[], [], [], []]
-    ending, endless, ending_mutants, endless_mutants = strata
+    strata: list[list[Cell]] = [[], [], [], [], []]
+    ending, endless, ending_mutants, endless_mutants, not_run = strata
+    by_verdict = {Verdict.TIMEOUT: endless_mutants, Verdict.CANCELLED: not_run}
     for problem in workload.problems:
         for row, program in enumerate(problem.programs):
             cells = [
@@ -211,7 +229,7 @@ def _strata(workload: Workload, mutant_jobs: Sequence[Job], verdicts: Sequence[n
             for test, verdict in zip(problem.tests, row, strict=True):
                 assert mutant is not None
                 cell = Cell(mutant.source, test, problem.entry_point, False)
-                (endless_mutants if verdict == Verdict.TIMEOUT else ending_mutants).append(cell)
+                by_verdict.get(Verdict(int(verdict)), ending_mutants).append(cell)
     return strata
 
 
@@ -221,7 +239,7 @@ def _extrapolated(settings: Settings, strata: Sequence[Sequence[Cell]], turn: in
     for number, stratum in enumerate(strata):
         if not stratum:
             continue
-        wanted = settings.sampled_cells // (1 if number % 2 == 0 else 4)  # an endless cell takes its timeout
+        wanted = settings.sampled_cells // (1 if number in (0, 2) else 4)  # an endless cell takes its timeout
         # a multiple of the workers, so that none of them idles while the last endless program runs
         size = min(len(stratum), max(1, wanted // settings.workers) * settings.workers)
         cells = random.Random(f"{settings.seed} {turn} {number}").sample(list(stratum), size)
@@ -229,10 +247,10 @@ def _extrapolated(settings: Settings, strata: Sequence[Sequence[Cell]], turn: in
     return total
 
 
-def _share_killed(matrices: Sequence[workloads.Matrix], verdicts: Sequence[np.ndarray]) -> float:
+def _share_killed(programs: Sequence[VerdictMatrix], mutants: Sequence[VerdictMatrix]) -> float:
     """Of the mutants of each problem's first program, those that fail a test which the program passes."""
-    pairs = zip(matrices, verdicts, strict=True)
-    killed = [(mutants != Verdict.PASS)[:, passed[0]].any(axis=1) for passed, mutants in pairs]
+    pairs = zip(programs, mutants, strict=True)
+    killed = [(theirs[:, own[0] == Verdict.PASS] != Verdict.PASS).any(axis=1) for own, theirs in pairs]
     return float(np.concatenate(killed).mean())
 
 
@@ -246,7 +264,7 @@ def scaling_part(settings: Settings, report: Report) -> None:
             for turn in range(settings.rounds):
                 say(f"{part}: round {turn + 1} of {settings.rounds}")
                 readings = [
-                    _measured(executor, workloads.mixed(settings.copies, False, settings.salt()), exactness.add)
+                    _measured(executor, settings.mixed(settings.copies, endless=False), exactness.add)
                     for executor in (one, several, one)
                 ]
                 ratios.append(2 * readings[1].rate / (readings[0].rate + readings[2].rate))
@@ -258,10 +276,10 @@ def scaling_part(settings: Settings, report: Report) -> None:
 def _simulate(settings: Settings, report: Report) -> None:
     part = "scaling"
     say(f"{part}: recording a step task by task, on one worker")
-    workload = workloads.mixed(min(settings.copies, STEP_COPIES), salt=settings.salt())
+    workload = settings.mixed(min(settings.copies, STEP_COPIES))
     with subject.new_executor(1, settings.cpu_seconds, settings.isolation) as executor:
         limits = executor.limits
-    stages = [subject.jobs(workload), subject.mutant_jobs(workload, NUM_MUTANTS)]
+    stages = [subject.jobs(workload), list(subject.mutant_jobs(workload, NUM_MUTANTS))]
     costs = [schedule.recorded(stage, limits, settings.isolation) for stage in stages]
     draw = random.Random(settings.seed)
     size = len(workload.problems)
@@ -290,7 +308,7 @@ def load_part(settings: Settings, report: Report) -> None:
             neighbours = cores + turn % (cores + 1)
             say(f"{part}: run {turn + 1} of {settings.load_runs} beside {neighbours} busy processes")
             with processes.busy_neighbours(neighbours):
-                seconds.append(_measured(executor, workloads.mixed(salt=settings.salt()), own.add).seconds)
+                seconds.append(_measured(executor, settings.mixed(1), own.add).seconds)
                 if shared is not None and settings.shared is not None:
                     _measured(executor, workloads.from_file(settings.shared), shared.add)
     report.figure(part, f"seconds of a run beside {cores} to {2 * cores} busy processes", seconds, "s")
@@ -313,7 +331,7 @@ def memory_part(settings: Settings, report: Report) -> None:
             watcher = threading.Thread(target=_watch, args=(stop, highest))
             watcher.start()
             try:
-                _measured(executor, workloads.mixed(settings.copies, salt=settings.salt()), exactness.add)
+                _measured(executor, settings.mixed(settings.copies), exactness.add)
                 after.append(_workers_memory().megabytes / settings.workers)
             finally:
                 stop.set()

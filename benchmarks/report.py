@@ -125,7 +125,7 @@ class Report:
                 figure.part, escape(figure.name), shown, spread, figure.goal, _sign(figure.holds), escape(figure.note)
             )
         table.add_section()
-        for entry in self.exactness:
+        for entry in (entry for entry in self.exactness if entry.num_runs):  # others were interrupted
             shown = f"{entry.num_exact} of {entry.num_runs}"
             goal = f"{entry.num_runs} of {entry.num_runs}" if entry.required else ""
             note = f"{entry.num_wrong_cells} wrong cells {' '.join(entry.named)}" if entry.num_wrong_cells else ""

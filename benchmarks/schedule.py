@@ -1,8 +1,8 @@
 """How busy many workers would be: the real scheduler, with the costs of a real step, on a simulated clock.
 
 `recorded` runs jobs on one real worker, task by task, and keeps what each task took and answered. `replay` hands the
-same tasks to any number of simulated workers in the order in which `zerocoder.execution.batch.Batch` gives them out;
-no program runs. The trainer's side is one process that sends and takes in one message at a time: its work is
+same tasks to any number of simulated workers in the order in which `zerocoder.execution.schedule` gives them out; no
+program runs. The trainer's side is one process that sends and takes in one message at a time: its work is
 measured while it is done for the replay (bookkeeping and the encoding of messages) and put on the clock too.
 """
 
@@ -17,9 +17,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from zerocoder.execution.batch import Batch, Task
-
 from zerocoder.execution import Job, Limits
+from zerocoder.execution.progress import Progress
+from zerocoder.execution.schedule import Schedule, Task
 from zerocoder.execution.worker import Worker
 
 
@@ -31,11 +31,12 @@ class Outcome:
     answer: Any
 
 
-Costs = list[dict[int | None, Outcome]]  # one mapping a job: from a row (None: the plan) to its outcome
+Costs = list[dict[tuple[int, ...], list[Outcome]]]
+"""One mapping a job: from a task's rows (none: the plan) to its outcomes, one for each round."""
 
 
 @dataclass(frozen=True)
-class Schedule:
+class Replay:
     """One replay: wall seconds, seconds of work by all workers, seconds of the trainer's side."""
 
     num_workers: int
@@ -52,54 +53,68 @@ class Schedule:
 def recorded(jobs: Sequence[Job], limits: Limits, isolation: str) -> Costs:
     """The outcomes of all tasks of some jobs, each measured on one warm worker."""
     costs: Costs = [{} for _ in jobs]
-    batch = Batch(jobs, limits)
+    schedule = _opened(jobs, limits)
     worker = Worker(isolation)
     try:
         worker.wait_ready()
-        while (task := batch.next_task(worker.held)) is not None:
+        while (task := schedule.next_task(worker.held)) is not None:
             start = time.perf_counter()
-            worker.send(batch.request(task, worker.held))
+            worker.send(schedule.request(task, worker.held))
             answer = _answer(worker)
-            costs[task.job][task.row] = Outcome(time.perf_counter() - start, answer)
-            worker.held = worker.held if task.row is None else task.job
-            batch.finish(task, answer)
+            costs[task.job].setdefault(_key(task), []).append(Outcome(time.perf_counter() - start, answer))
+            worker.held = worker.held if task.rows is None else task.job
+            schedule.finish(task, answer)
     finally:
         worker.kill()
     return costs
 
 
-def replay(jobs: Sequence[Job], limits: Limits, costs: Costs, num_workers: int) -> Schedule:
+def replay(jobs: Sequence[Job], limits: Limits, costs: Costs, num_workers: int) -> Replay:
     """The jobs, whose outcomes are known, on `num_workers` simulated workers."""
-    batch = Batch(jobs, limits)
+    schedule = _opened(jobs, limits)
+    outcomes = [{key: iter(rounds) for key, rounds in job.items()} for job in costs]
     held: list[int | None] = [None] * num_workers
     idle = list(range(num_workers))
-    running: list[tuple[float, int, Task]] = []  # a heap: when it ends, on which worker
+    running: list[tuple[float, int, Task, Outcome]] = []  # a heap: when it ends, on which worker
     now = busy = trainer = 0.0
-    while not batch.finished:
+    while not schedule.idle:
         waiting = []
         for worker in idle:
             start = time.perf_counter()
-            task = batch.next_task(held[worker])
+            task = schedule.next_task(held[worker])
             if task is not None:
-                marshal.dumps(batch.request(task, held[worker]))
+                marshal.dumps(schedule.request(task, held[worker]))
             spent = time.perf_counter() - start
             now, trainer = now + spent, trainer + spent
             if task is None:
                 waiting.append(worker)
                 continue
-            held[worker] = held[worker] if task.row is None else task.job
-            seconds = costs[task.job][task.row].seconds
-            busy += seconds
-            heapq.heappush(running, (now + seconds, worker, task))
-        end, worker, task = heapq.heappop(running)
-        payload = json.dumps(costs[task.job][task.row].answer)
+            held[worker] = held[worker] if task.rows is None else task.job
+            outcome = next(outcomes[task.job][_key(task)])
+            busy += outcome.seconds
+            heapq.heappush(running, (now + outcome.seconds, worker, task, outcome))
+        end, worker, task, outcome = heapq.heappop(running)
+        payload = json.dumps(outcome.answer)
         start = time.perf_counter()
-        batch.finish(task, json.loads(payload))
-        batch.newly_done()
+        schedule.finish(task, json.loads(payload))
+        for _, job in schedule.take_done():
+            job.finish()
         spent = time.perf_counter() - start
         now, trainer = max(now, end) + spent, trainer + spent
         idle = [*waiting, worker]
-    return Schedule(num_workers, now, busy, trainer)
+    return Replay(num_workers, now, busy, trainer)
+
+
+def _opened(jobs: Sequence[Job], limits: Limits) -> Schedule:
+    """A schedule in which a job's number is its index."""
+    schedule = Schedule()
+    for job in jobs:
+        schedule.add(Progress(job, limits, None, ""))
+    return schedule
+
+
+def _key(task: Task) -> tuple[int, ...]:
+    return () if task.rows is None else tuple(task.rows)
 
 
 def _answer(worker: Worker) -> Any:

@@ -41,6 +41,8 @@ _TOLERATED_BYTES = _MEGABYTE  # allocators breathe
 _MIN_SAMPLES = 6
 _MEMORY_MB = 128  # of a program: enough, and soon taken by those that take all
 _SETTLE_SECONDS = 5.0
+_LINE_SECONDS = 60.0
+_PIPED_WIDTH = 120
 
 
 @dataclass(frozen=True)
@@ -145,26 +147,25 @@ def _soak(executor: ProcessExecutor, options: argparse.Namespace, record: Record
     draw = random.Random(options.seed)
     start = time.monotonic()
     next_census = next_line = 0.0  # the first step gets both
-    while True:
-        passed = time.monotonic() - start
-        if passed >= 60 * options.minutes or record.num_steps >= options.steps:
-            break
+    done = False
+    while not done:
         workload = _workload(draw, options.problems, record.num_steps)
         is_kill = bool(options.kill_every) and record.num_steps % options.kill_every == options.kill_every - 1
         with _kill_in_the_middle(draw, record) if is_kill else nullcontext():
-            wrong = workload.wrong_cells(subject.passing(executor, workload))
+            wrong = subject.wrong_cells(workload, subject.verdicts(executor, workload))
         record.num_wrong_steps += bool(wrong)
         record.wrong += [f"step {record.num_steps}: {cell}" for cell in wrong][: 5 - len(record.wrong)]
         record.num_steps += 1
         record.num_cells += workload.num_cells
         passed = time.monotonic() - start
-        if passed >= next_census:
+        done = passed >= 60 * options.minutes or record.num_steps >= options.steps
+        if done or passed >= next_census:
             processes.reap_adopted()
             record.censuses.append(surroundings.census(record.num_steps, passed))
             next_census = passed + options.sample_seconds
-            if passed >= next_line:
+            if done or passed >= next_line:
                 print(_line(record), flush=True)
-                next_line += 60.0
+                next_line = passed + _LINE_SECONDS
 
 
 def _workload(draw: random.Random, num_problems: int, step: int) -> Workload:
@@ -287,8 +288,7 @@ def _print_summary(record: Record) -> bool:
     for check, shown, holds in rows:
         table.add_row(check, shown, "" if holds is None else "[green]yes[/]" if holds else "[red]no[/]")
     table.caption = record.isolation
-    console = Console(markup=True)
-    console.print(table, width=None if console.is_terminal else 120)
+    Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH).print(table)
     return all(holds is not False for _, _, holds in rows)
 
 

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
-from benchmarks.workloads import Matrix, Problem, Workload
-from zerocoder.execution import Job, Limits, ProcessExecutor, Verdict
+from benchmarks.workloads import Problem, Workload
+from zerocoder.execution import Job, Limits, ProcessExecutor, Verdict, VerifierConfig
 from zerocoder.mutation import mutants
 from zerocoder.problems import Program, TestCase
+
+VerdictMatrix = NDArray[np.int8]  # [N, K], values of Verdict
+
+
+def limits_of(cpu_seconds: float, memory_mb: int = 512) -> Limits:
+    """The limits of a training run (conf/verifier/default.yaml)."""
+    return VerifierConfig(cpu_seconds=cpu_seconds, memory_mb=memory_mb).limits
 
 
 def new_executor(workers: int, cpu_seconds: float, isolation: str, memory_mb: int = 512) -> ProcessExecutor:
     """The executor with the settings of a training run; `cpu_seconds` and `memory_mb` are the budget of a cell."""
-    limits = Limits(cpu_seconds=cpu_seconds, memory_mb=memory_mb)
-    return ProcessExecutor(workers=workers, limits=limits, isolation=isolation)
+    return ProcessExecutor(workers=workers, limits=limits_of(cpu_seconds, memory_mb), isolation=isolation)
 
 
 def jobs(workload: Workload) -> list[Job]:
@@ -23,14 +31,24 @@ def jobs(workload: Workload) -> list[Job]:
     return [_job(problem, problem.programs) for problem in workload.problems]
 
 
-def mutant_jobs(workload: Workload, limit: int) -> list[Job]:
-    """For each problem at most `limit` mutants of its first program, on all of its tests. Generates the mutants."""
-    return [_job(problem, mutants(problem.programs[0], limit)) for problem in workload.problems]
+def mutant_jobs(workload: Workload, limit: int) -> Iterator[Job]:
+    """For each problem at most `limit` mutants of its first program, on all of its tests. Generates them as it goes."""
+    for problem in workload.problems:
+        yield replace(_job(problem, mutants(problem.programs[0], limit)), family=True)
 
 
-def passing(executor: ProcessExecutor, workload: Workload) -> list[Matrix]:
-    """What passed, one matrix a problem."""
-    return [np.asarray(matrix == Verdict.PASS) for matrix in executor.run(jobs(workload))]
+def verdicts(executor: ProcessExecutor, workload: Workload) -> list[VerdictMatrix]:
+    """What the executor says, one matrix a problem."""
+    return executor.run(jobs(workload))
+
+
+def wrong_cells(workload: Workload, matrices: Sequence[VerdictMatrix]) -> list[str]:
+    """The cells whose verdict is a pass and should not be, or the other way round: `problem[row][column] VERDICT`."""
+    return [
+        f"{problem.name}[{row}][{column}] {Verdict(matrix[row, column]).name}"
+        for problem, matrix in zip(workload.problems, matrices, strict=True)
+        for row, column in np.argwhere((matrix == Verdict.PASS) != problem.truth)
+    ]
 
 
 def _job(problem: Problem, programs: Sequence[str]) -> Job:

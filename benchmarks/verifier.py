@@ -19,14 +19,14 @@ from rich.console import Console
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this checkout, however the script is started
 
-from benchmarks import command, processes
+from benchmarks import command, processes, workloads
 from benchmarks.parts import PARTS, Settings
 from benchmarks.report import Report
 from zerocoder.console import say
 from zerocoder.files import write_json
 from zerocoder.problems import ZeroCoderError
 
-_PIPED_WIDTH = 170
+_PIPED_WIDTH = 170  # so that a table in a file stays whole
 
 
 def main(argv: Sequence[str]) -> int:
@@ -47,8 +47,7 @@ def main(argv: Sequence[str]) -> int:
         for part in parts:
             PARTS[part](settings, report)
     finally:  # an interrupt shows the parts that are complete
-        console = Console()
-        console.print(report.table(), width=None if console.is_terminal else _PIPED_WIDTH)
+        Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH).print(report.table())
     if options.json is not None:
         write_json(options.json, report.as_json())
         say(f"figures in {options.json}")
@@ -60,6 +59,8 @@ def _settings(options: argparse.Namespace) -> Settings:
         value = getattr(options, name)
         if value is not None and value < 1:
             raise ZeroCoderError(f"--{name.replace('_', '-')} is {value}: it must be at least 1")
+    if options.shared is not None:
+        workloads.from_file(options.shared)  # a mistake shows now, not after minutes
     settings = Settings(
         workers=options.workers,
         cpu_seconds=options.cpu_seconds,

@@ -13,7 +13,6 @@ import contextlib
 import importlib.util
 import io
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -74,14 +73,6 @@ class Workload:
             for column, test in enumerate(problem.tests)
         ]
 
-    def wrong_cells(self, matrices: Sequence[Matrix]) -> list[str]:
-        """Names of the cells that differ from the truth, `problem[row][column]`."""
-        return [
-            f"{problem.name}[{row}][{column}]"
-            for problem, matrix in zip(self.problems, matrices, strict=True)
-            for row, column in np.argwhere(matrix != problem.truth)
-        ]
-
 
 def mixed(copies: int = 1, endless: bool = True, salt: str = "", num_problems: int = len(PROBLEMS)) -> Workload:
     """`copies` of the first `num_problems` problems, with or without the endless programs (one in 16)."""
@@ -113,10 +104,12 @@ def crashing(salt: str = "") -> Problem:
     return Problem(f"crashing#{salt}", "double", programs, tests, truth)
 
 
+@cache
 def from_file(path: Path, copies: int = 1, endless: bool = True) -> Workload:
     """The workload of a file that defines `workload(scale, loop, timeout) -> (problems, truths)`.
 
-    Problems are mappings with `id`, `entry_point`, `solutions`, `tests`; a truth is a list of rows of booleans.
+    Problems are mappings with `id`, `entry_point`, `solutions`, `tests`; a truth is a list of rows of booleans. Each
+    call gives the same programs: a cache of verdicts would show.
 
     Raises:
         ZeroCoderError: there is no such file, or it defines no such function.

@@ -248,6 +248,38 @@ def test_asserts_in_plain_form(code: str, expected: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
+    "code",
+    [
+        "xs = [3, 1]\nf(xs)\nassert xs == [1, 3]",
+        "xs = [3, 1]\nys = f(xs)\nassert ys is xs",
+        "xs = [3, 1]\nassert f(xs) == [1, 3]\nassert xs == [1, 3]",
+        "xs = []\nxs.append(1)\nassert f(xs) == [1]",
+        "xs = [1]\nassert f(xs) == [1]\nxs.append(0)\nassert f(xs) == [0, 1]",
+        "d = {'a': [2]}\nd['b'] = d['a']\nd['b'] += [1]\ndel d['a']\nassert f(d['b']) == [1, 2]",
+        "xs = [[2, 1], [4, 3]]\nxs[0].append(0)\nfor x in xs:\n    f(x)\nassert f(xs[0]) == [0, 1, 2]",
+        "it = iter([3, 1])\nassert f([next(it)]) == [3]\nassert f([next(it)]) == [1]",
+        "def check(x):\n    f(x)\n    return x\nassert check([2, 1]) == [1, 2]",
+        "a, b = [2, 1], [2, 1]\nf(a)\nassert a == [1, 2] and b == [2, 1]",
+    ],
+)
+def test_the_plain_form_says_what_the_test_said(code: str) -> None:
+    """Each of these holds for a function that sorts in place; so must the plain form, and all of its pieces."""
+
+    def f(xs: list[int]) -> list[int]:
+        xs.sort()
+        return xs
+
+    exec(code, {"f": f})
+    plain = parse_test(fenced(code), FUNCTION)
+    assert isinstance(plain, TestCase), plain
+    exec(plain.code, {"f": f})
+    for piece in split_asserts(plain):
+        exec(piece.code, {"f": f})
+    with pytest.raises(AssertionError):  # and it is still a test
+        exec(plain.code, {"f": lambda xs: "sorted"})
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "assert f(1) == 2",

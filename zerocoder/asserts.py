@@ -12,6 +12,7 @@ import ast
 import builtins
 import copy
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 MAX_NODES = 5_000
@@ -34,6 +35,7 @@ _DENIED = frozenset(
     | {"open", "quit", "setattr", "vars"}
 )
 _BUILTINS = frozenset(dir(builtins))
+_ITERATORS = frozenset({"enumerate", "filter", "iter", "map", "reversed", "zip"})
 
 _COMPARISONS: dict[str, type[ast.cmpop]] = {
     **dict.fromkeys(("assertEqual", "assertEquals", "assertListEqual", "assertDictEqual"), ast.Eq),
@@ -83,9 +85,9 @@ def plain_asserts(source: str, entry_point: str, max_asserts: int) -> str:
         Unusable: no valid Python, defines or imports `entry_point`, or no assert calls it.
     """
     tree = checked_module(source, MAX_DEPTH)
-    if entry_point in _bound(tree):
+    if entry_point in bound_names(tree):
         raise Unusable(f"defines or imports {entry_point} itself")
-    reader = _Reader(entry_point, max_asserts)
+    reader = _Reader(entry_point, max_asserts, _seen_after_a_call(tree, entry_point))
     try:
         reader.read(tree.body)
         if not reader.num_asserts:
@@ -112,38 +114,13 @@ def is_main_guard(statement: ast.If) -> bool:
     return False
 
 
-def split(code: str) -> tuple[str, ...]:
-    """The code of each top-level assert, preceded by the statements that it needs; `(code,)` without any.
-
-    Assignments, imports and definitions that an assert does not need, directly or by way of others, are left out;
-    other statements are kept, as they may have effects.
-    """
-    try:
-        body = checked_module(code, MAX_DEPTH).body
-    except Unusable:
-        return (code,)
-    pieces: list[str] = []
-    preamble: list[ast.stmt] = []
-    for statement in body:
-        if not isinstance(statement, ast.Assert):
-            preamble.append(statement)
-            continue
-        needed = _loaded(statement)
-        kept: list[ast.stmt] = [statement]
-        for earlier in reversed(preamble):
-            optional = isinstance(earlier, ast.Assign | ast.AnnAssign | ast.FunctionDef | ast.Import | ast.ImportFrom)
-            if not optional or "*" in (names := _bound(earlier)) or names & needed:
-                needed |= _loaded(earlier)
-                kept.insert(0, earlier)
-        pieces.append("\n".join(ast.unparse(s) for s in kept) + "\n")
-    return tuple(pieces) or (code,)
-
-
 class _Reader:
     """Reads statements in order and collects the plain form."""
 
-    def __init__(self, entry_point: str, max_asserts: int) -> None:
+    def __init__(self, entry_point: str, max_asserts: int, watched: set[str]) -> None:
+        """`watched` variables are written out where their values can change."""
         self.entry_point = entry_point
+        self._watched = watched
         self.max_asserts = max_asserts
         self.num_asserts = 0
         self.statements: list[ast.stmt] = []
@@ -168,6 +145,12 @@ class _Reader:
                 self._assert(condition)
             case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id="self"), attr=method), args=arguments)):
                 self._assert(_unittest(method, arguments))
+            case ast.Expr(value=ast.Call(func=called)) if self._has_effect(called):
+                self._keep_effect(statement)
+            case ast.Delete(targets=targets) | ast.Assign(targets=targets) if any(map(self._is_part, targets)):
+                self._keep_effect(statement)
+            case ast.AugAssign(target=target) if self._is_part(target):
+                self._keep_effect(statement)
             case ast.Import() | ast.ImportFrom():
                 self._import(statement)
             case ast.Assign(targets=targets, value=value):
@@ -206,35 +189,57 @@ class _Reader:
             allowed = allowed and not any(alias.name == "*" for alias in statement.names)
         else:
             allowed = all(alias.name.partition(".")[0] in MODULES for alias in statement.names)
-        if allowed and not _bound(statement) & _BUILTINS:
+        if allowed and not bound_names(statement) & _BUILTINS:
             self.statements.append(statement)
 
     def _assign(self, target: ast.expr, value: ast.expr) -> None:
         value = self._in_place(value)
-        if self._bind(target, value):
+        watched = bool(bound_names(target) & self._watched) and _is_mutable(value)
+        if not watched and self._bind(target, value):
             return
         # Unpacking a call's result, for example; attributes and items of what is not ours are no business of a test.
         if all(
             isinstance(node, ast.Name | ast.Tuple | ast.List | ast.Starred | ast.expr_context)
             for node in ast.walk(target)
         ):
-            for name in _bound(target):
+            for name in bound_names(target):
                 self._values.pop(name, None)
             self._keep(target, value)
 
     def _keep(self, target: ast.expr, value: ast.expr) -> None:
         """Write a variable out instead of putting its value in place."""
-        names = _bound(target)
+        names = bound_names(target)
         if names & _BUILTINS or not _is_harmless(value):
             raise Unusable(f"an assignment to {', '.join(sorted(names))} that a test may not make")
         self._kept |= names
         self._calling = self._calling | names if self._calls(value) else self._calling - names
         self.statements.append(ast.Assign([target], value))
 
+    def _has_effect(self, called: ast.expr) -> bool:
+        """Whether a call whose value nobody takes may change a variable: a method of one, a helper, the entry point."""
+        if isinstance(called, ast.Name):
+            return called.id == self.entry_point or called.id in self._kept
+        return isinstance(called, ast.Attribute) and _root(called) in self._values.keys() | self._kept
+
+    def _is_part(self, target: ast.expr) -> bool:
+        """Whether it is an item or attribute of a variable."""
+        return not isinstance(target, ast.Name) and _root(target) in self._values.keys() | self._kept
+
+    def _keep_effect(self, statement: ast.stmt) -> None:
+        """Write a statement out that changes variables, and them with it: their values cannot stand in their place."""
+        if _is_harmless(statement):
+            names = loaded_names(statement) & (self._values.keys() | self._kept)
+            self._settle(names & self._values.keys())
+            if self._calls(statement):
+                self._calling |= names
+            self.statements.append(statement)
+
     def _bind(self, target: ast.expr, value: ast.expr) -> bool:
         """Remember what stands in place of a variable; False when the variable must stay one."""
         match target, value:
-            case ast.Name(id=name), _ if not _loaded(value) & self._kept and name not in self._kept | self._pinned:
+            case ast.Name(), _ if _is_used_up(value):
+                return False
+            case ast.Name(id=name), _ if not loaded_names(value) & self._kept and name not in self._kept | self._pinned:
                 self._values[name], self._sizes[name] = value, _size(value)
                 return True
             case ((ast.Tuple(elts=names) | ast.List(elts=names)), (ast.Tuple(elts=items) | ast.List(elts=items))):
@@ -246,10 +251,10 @@ class _Reader:
     def _helper(self, function: ast.FunctionDef) -> None:
         if function.decorator_list or function.name in _BUILTINS or not _is_harmless(function):
             return
-        self._settle(_loaded(function) & self._values.keys())
+        self._settle(loaded_names(function) & self._values.keys())
         self._values.pop(function.name, None)
         self._kept.add(function.name)
-        self._pinned |= _loaded(function)
+        self._pinned |= loaded_names(function)
         if self._calls(function):
             self._calling.add(function.name)
         self.statements.append(function)
@@ -269,7 +274,9 @@ class _Reader:
 
     def _in_place(self, expression: ast.expr) -> ast.expr:
         """A copy of the expression with every variable's value in its place."""
-        self._settle(_bound(expression) & self._values.keys())  # comprehensions and lambdas with names of their own
+        self._settle(
+            bound_names(expression) & self._values.keys()
+        )  # comprehensions and lambdas with names of their own
         nodes = 0
         for node in ast.walk(expression):
             nodes += self._sizes[node.id] if isinstance(node, ast.Name) and node.id in self._values else 1
@@ -319,6 +326,43 @@ def _unittest(method: str, arguments: Sequence[ast.expr]) -> ast.expr | None:
     return None
 
 
+def _root(target: ast.expr) -> str | None:
+    """The variable that an item or attribute, however deep, belongs to."""
+    while isinstance(target, ast.Attribute | ast.Subscript):
+        target = target.value
+    return target.id if isinstance(target, ast.Name) else None
+
+
+def _seen_after_a_call(tree: ast.Module, entry_point: str) -> set[str]:
+    """Variables that are handed to the entry point and looked at elsewhere, too: it may have changed them."""
+    messages = {id(n) for a in ast.walk(tree) if isinstance(a, ast.Assert) and a.msg for n in ast.walk(a.msg)}
+    rebound = {
+        id(n)
+        for a in ast.walk(tree)
+        if isinstance(a, ast.Assign | ast.AugAssign)
+        for n in ast.walk(a.value)
+        if isinstance(n, ast.Name) and n.id in bound_names(a)
+    }
+    names = [n for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)]
+    loads = Counter(n.id for n in names if id(n) not in messages | rebound)
+    calls = (n for n in ast.walk(tree) if isinstance(n, ast.Call))
+    handed = [loaded_names(n) for n in calls if isinstance(n.func, ast.Name) and n.func.id == entry_point]
+    return {name for name in set().union(*handed) if loads[name] > 1} - {entry_point}
+
+
+def _is_mutable(value: ast.expr) -> bool:
+    """Whether a call could change what an expression makes."""
+    mutable = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp, ast.Call)
+    return any(isinstance(node, mutable) for node in ast.walk(value))
+
+
+def _is_used_up(value: ast.expr) -> bool:
+    """Whether it is an iterator: a second one in its place would start over."""
+    if isinstance(value, ast.Call):
+        return isinstance(value.func, ast.Name) and value.func.id in _ITERATORS
+    return isinstance(value, ast.GeneratorExp)
+
+
 def _callable_alone(function: ast.FunctionDef) -> bool:
     """Whether a test function needs no argument but `self`."""
     arguments = [a.arg for a in (*function.args.posonlyargs, *function.args.args)]
@@ -337,7 +381,7 @@ def _is_harmless(tree: ast.AST) -> bool:
     return True
 
 
-def _bound(tree: ast.AST) -> set[str]:
+def bound_names(tree: ast.AST) -> set[str]:
     """Every name that is given a meaning anywhere in the tree."""
     names: set[str] = set()
     for node in ast.walk(tree):
@@ -355,7 +399,7 @@ def _bound(tree: ast.AST) -> set[str]:
     return names
 
 
-def _loaded(tree: ast.AST) -> set[str]:
+def loaded_names(tree: ast.AST) -> set[str]:
     return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
 
 

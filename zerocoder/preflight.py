@@ -98,17 +98,17 @@ def check_data(config: Config) -> Check:
     )
 
 
-def device(accelerator: str) -> torch.device:
-    """The torch device of an accelerator's name. Raises ZeroCoderError when there is none."""
+def device(accelerator: str, key: str = "trainer.accelerator") -> torch.device:
+    """The torch device of an accelerator's name. Raises ZeroCoderError, naming the setting, when there is none."""
     import torch
 
     if accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
         raise ZeroCoderError(
-            f"trainer.accelerator={accelerator}: PyTorch sees no CUDA GPU; use trainer.accelerator=cpu, or install "
+            f"{key}={accelerator}: PyTorch sees no CUDA GPU; use {key}=cpu, or install "
             "a CUDA build of PyTorch (make install TORCH_INDEX=<url>)"
         )
     if accelerator == "mps" and not torch.backends.mps.is_available():
-        raise ZeroCoderError("trainer.accelerator=mps: there is no Apple GPU here; use trainer.accelerator=cpu")
+        raise ZeroCoderError(f"{key}=mps: there is no Apple GPU here; use {key}=cpu")
     if accelerator == "auto":
         accelerator = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device("cuda" if accelerator == "gpu" else accelerator)

@@ -120,6 +120,7 @@ def test_it_imports_neither_trl_nor_torch() -> None:
     assert done.stdout == "[]\n", done.stderr
 
 
+@pytest.mark.slow  # the imports alone can take a minute
 def test_a_step_of_the_real_trainer(tmp_path: Path, reward: PassingReward, monkeypatch: pytest.MonkeyPatch) -> None:
     """TRL calls it with its own arguments, logs it by its name, and gives no advantage where it says None."""
     pytest.importorskip("trl", reason="trl is not installed: pip install 'zerocoder[trl]'")

@@ -101,7 +101,7 @@ class FutureExecutor(Executor):
 class ProcessExecutor(FutureExecutor):
     """Warm worker processes on this machine, started at first use and reused until `close`.
 
-    workers: how many; 0 for one a core.
+    workers: how many; 0 for one a core, divided among the training processes of this machine (LOCAL_WORLD_SIZE).
     limits: of each cell, unless a job brings its own.
     isolation: the least that is accepted, `strict`, `standard` or `none`. `strict` and `standard` take the best this
         host gives and raise ZeroCoderError at first use where that is less; `none` runs plain processes.
@@ -195,4 +195,7 @@ def _end(driver: Driver, owner: int) -> None:
 
 
 def _num_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """This process' part of the cores: the training processes of one machine share them."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    ranks = os.environ.get("LOCAL_WORLD_SIZE", "1")
+    return max(1, cores // int(ranks)) if ranks.isdecimal() and int(ranks) else cores

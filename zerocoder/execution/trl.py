@@ -9,7 +9,6 @@ None leaves a sample out of its group's baseline and gives it no advantage.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -61,7 +60,7 @@ class PassingReward:
     ) -> None:
         self.all_or_nothing = all_or_nothing
         self.__name__ = "all_passing_reward" if all_or_nothing else "passing_reward"  # what TRL logs it as
-        self._settings = (workers or _cores_of_this_rank(), limits, isolation)
+        self._settings = (workers, limits, isolation)
         self._executor = ProcessExecutor(*self._settings)
 
     def __call__(self, prompts: Sequence[Any], completions: Sequence[Completion], **columns: Any) -> list[float | None]:
@@ -102,13 +101,6 @@ def reward_of(verdicts: NDArray[np.int8], all_or_nothing: bool = False) -> float
         return None
     share = float((verdicts == Verdict.PASS).mean())
     return float(share == 1.0) if all_or_nothing else share
-
-
-def _cores_of_this_rank() -> int:
-    """So that the training processes of one machine share its cores. 0 leaves it to the executor."""
-    ranks = os.environ.get("LOCAL_WORLD_SIZE", "1")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores // int(ranks)) if ranks.isdecimal() and int(ranks) > 1 else 0
 
 
 def _tasks(columns: Mapping[str, Any], size: int) -> list[_Task | None]:
