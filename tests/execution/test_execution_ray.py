@@ -90,10 +90,12 @@ def cluster() -> Iterator[LocalCluster]:
     ray = pytest.importorskip("ray", reason="needs the extra `ray`")
     if sys.platform != "linux":
         pytest.skip("reads /proc")
-    local = LocalCluster()
-    yield local
-    ray.shutdown()
-    local.cluster.shutdown()
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("RAY_AUTH_MODE", "disabled")  # whatever token the user has for clusters of their own
+        local = LocalCluster()
+        yield local
+        ray.shutdown()
+        local.cluster.shutdown()
 
 
 @pytest.fixture(scope="module")
