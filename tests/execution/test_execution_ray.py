@@ -90,10 +90,12 @@ def cluster() -> Iterator[LocalCluster]:
     ray = pytest.importorskip("ray", reason="needs the extra `ray`")
     if sys.platform != "linux":
         pytest.skip("reads /proc")
-    local = LocalCluster()
-    yield local
-    ray.shutdown()
-    local.cluster.shutdown()
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("RAY_AUTH_MODE", "disabled")  # whatever token the user has for clusters of their own
+        local = LocalCluster()
+        yield local
+        ray.shutdown()
+        local.cluster.shutdown()
 
 
 @pytest.fixture(scope="module")
@@ -106,14 +108,14 @@ def same(got: list[Any], expected: list[Any]) -> bool:
     return len(got) == len(expected) and all(np.array_equal(a, b) for a, b in zip(got, expected, strict=True))
 
 
-def test_nodes_give_the_matrices_of_this_machine(cluster: LocalCluster, truth: list[Any]) -> None:
+def test_a_node_gives_the_matrices_of_this_machine(cluster: LocalCluster, truth: list[Any]) -> None:
     import ray
 
-    cluster.of_nodes(2)
+    cluster.of_nodes(1)
     handler = signal.getsignal(signal.SIGTERM)
     with cluster.executor() as executor:
         level = executor.isolation
-        assert level.startswith(("strict: ", "standard: ")) and level.count(os.uname().nodename) == 2
+        assert level.startswith(("strict: ", "standard: ")) and level.count(os.uname().nodename) == 1
         assert level.endswith(f"of the Ray cluster at {cluster.address}")
         done: list[tuple[int, int]] = []
         got = executor.run(JOBS, lambda index: done.append((index, threading.get_ident())))
@@ -121,7 +123,7 @@ def test_nodes_give_the_matrices_of_this_machine(cluster: LocalCluster, truth: l
         assert sorted(done) == [(index, threading.get_ident()) for index in range(len(JOBS))]
         assert np.array_equal(executor.submit(JOBS[0]).result(60), truth[0])
         family = cluster.family()
-        assert len(family) >= 2 * 4  # an actor and a worker of three processes on each
+        assert len(family) >= 4  # an actor and a worker of three processes
     assert wait_until(functools.partial(all_gone, family))
     assert not ray.is_initialized() and signal.getsignal(signal.SIGTERM) is handler
     assert not cluster.family() and all(node.any_processes_alive() for node in cluster.cluster.worker_nodes)

@@ -12,7 +12,7 @@ import logging
 import queue
 import threading
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
@@ -27,7 +27,6 @@ from zerocoder.execution.verdicts import Verdict
 from zerocoder.problems import ZeroCoderError
 
 _MAX_ATTEMPTS = 3  # of a job
-_MAX_FAILURES = 3  # of a node, without a job finished in between
 _TICK_SECONDS = 1.0  # between looks at the cluster
 _CLOSE_SECONDS = 3.0  # for the nodes' workers to end in order
 
@@ -45,8 +44,8 @@ class Dispatcher:
         self._open = functools.partial(Node, ray, settings)
         self._patience = patience_seconds
         self._nodes: dict[str, Node] = {}
-        self._failures: Counter[str] = Counter()
-        self._left_out: dict[str, str] = {}  # nodes that are not tried again, with the reason
+        self._failing: dict[str, tuple[float, str]] = {}  # nodes that finish no job: since when, and why
+        self._left_out: dict[str, str] = {}  # nodes that are not tried again, and why
         self._waiting: deque[Assignment] = deque()
         self._alone_since: float | None = time.monotonic()
         self._started = time.monotonic()
@@ -195,7 +194,9 @@ class Dispatcher:
             node.isolation = answer()
         except self._ray.exceptions.RayError as error:
             refusal = getattr(error, "cause", None)
-            if not isinstance(refusal, ZeroCoderError):
+            if getattr(error, "actor_init_failed", False):
+                self._leave_out(node, _line(error))  # something is not installed there
+            elif not isinstance(refusal, ZeroCoderError):
                 self._lose(node, _line(error))
             elif self._up.done():
                 self._leave_out(node, str(refusal))
@@ -230,26 +231,33 @@ class Dispatcher:
             self._lose(node, _line(error))
             return
         del node.assigned[assignment]
-        self._failures.pop(node.id, None)
+        self._failing.pop(node.id, None)
         if (matrix == Verdict.INFRA).any():
             self._retry(assignment)
         else:
             self._settle(assignment)
 
     def _lose(self, node: Node, reason: str) -> None:
-        """A node or its actor died: its jobs go to others, and it may start anew if it is still in the cluster."""
-        num_jobs = len(node.assigned)
-        log.warning("verifier=ray: node %s is lost, %d jobs go to others: %s", node.name, num_jobs, reason)
+        """A node or its actor died: its jobs go to others, and it may start anew while it is in the cluster.
+
+        It is tried for as long as the patience lasts: a busy cluster refuses actors now and then.
+        """
+        if node.ready:
+            num_jobs = len(node.assigned)
+            log.warning("verifier=ray: node %s is lost, %d jobs go to others: %s", node.name, num_jobs, reason)
         self._remove(node)
         for assignment in reversed(node.assigned):
             self._retry(assignment)
         node.assigned.clear()
-        self._failures[node.id] += 1
-        if self._failures[node.id] >= _MAX_FAILURES:
+        now = time.monotonic()
+        since, _ = self._failing.setdefault(node.id, (now, ""))
+        self._failing[node.id] = (since, f"{node.name}: {reason}")
+        if now - since > self._patience:
             self._leave_out(node, reason)
 
     def _leave_out(self, node: Node, reason: str) -> None:
         self._remove(node)
+        self._failing.pop(node.id, None)
         self._left_out[node.id] = f"{node.name}: {reason}"
         log.warning("verifier=ray: node %s is left out: %s", node.name, reason)
 
@@ -291,7 +299,8 @@ class Dispatcher:
         return [node for node in self._nodes.values() if node.ready]
 
     def _why(self) -> str:
-        return "".join(f"; left out: {reason}" for reason in self._left_out.values())
+        """What keeps nodes from taking part."""
+        return "".join(f"; {why}" for why in (*self._left_out.values(), *(why for _, why in self._failing.values())))
 
 
 def _weakest(nodes: list[Node]) -> str:
