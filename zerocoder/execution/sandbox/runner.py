@@ -29,6 +29,7 @@ CELL = struct.Struct("<I")
 REMOTE_CELL = struct.Struct("<I?")  # number, and whether the namespace is to be a fresh one
 _RECURSION_LIMIT = 1000
 _MAX_MESSAGE_CHARS = 2000
+_WARM_UP_CELLS = 64
 
 Namespace = dict[str, Any]
 
@@ -50,6 +51,20 @@ def serve(stream: FrameStream, output_bytes: int) -> None:
             stream.write(program.remote(cell, fresh, body[REMOTE_CELL.size :]))
         else:
             os._exit(1)
+
+
+def warm_up() -> None:
+    """Runs a program of ours often enough for the interpreter to have specialised the code that all cells go through.
+
+    Done once by the zygote: what every runner would find out anew, and pay for in copied pages, it then inherits.
+    """
+    program = _Program(None, "def f(x):\n    return [x]", "f", 1 << 10)
+    calls = codec.dumps([((1, "a", [2.5]), {})])
+    for number in range(_WARM_UP_CELLS):
+        program.cell(number, calls)
+        program.remote(number, True, codec.dumps(((1,), {})))
+        codec.loads(codec.dumps([1, (2, "b"), {"c": [None, True]}]), rich=True)
+    sys.modules.pop("solution", None)
 
 
 class _Program:

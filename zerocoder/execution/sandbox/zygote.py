@@ -6,6 +6,7 @@ zygote forks, answers with the pid, and later reaps by pid when told to, so a pi
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 import socket
@@ -103,6 +104,9 @@ def serve(connection: socket.socket, level: isolation.Level, interpreter_bytes: 
         syscalls.install_filter(seccomp.allow_list())
         lid = seccomp.lid(level.files)
     _limit_all()
+    runner.warm_up()
+    gc.collect()
+    gc.freeze()
     while True:
         request, fds, _, _ = socket.recv_fds(connection, _REQUEST.size, _MAX_FDS, socket.MSG_WAITALL)
         if len(request) != _REQUEST.size:
