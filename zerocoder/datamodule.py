@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
+_WHERE_IT_RUNS = ("workers", "cache_mb", "address", "patience_seconds")
+"""Settings of a verifier that decide no verdict."""
+
+
 class ProblemDataModule(L.LightningDataModule):
     """Problems for one run.
 
@@ -86,7 +90,7 @@ class ProblemDataModule(L.LightningDataModule):
             "rollout": rollout,
             "prompts": sampler.prompt_style,
             "seed": sampler.seed,
-            "verifier": {k: v for k, v in asdict(self.run.verifier).items() if k not in ("workers", "cache_mb")},
+            "verifier": {k: v for k, v in asdict(self.run.verifier).items() if k not in _WHERE_IT_RUNS},
             "unit": self.run.algorithm.test_unit,
         }
         key = fingerprint(policy, settings)

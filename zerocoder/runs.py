@@ -33,7 +33,8 @@ from zerocoder.problems import ZeroCoderError
 PACKAGES = ("torch", "lightning", "transformers", "tokenizers", "torchmetrics", "hydra-core", "omegaconf", "mutmut",
             "libcst", "numpy", "scipy", "tensorboard", "vllm", "deepspeed")  # fmt: skip
 MAY_CHANGE = ("trainer.max_steps", "trainer.resume", "trainer.root", "trainer.threads", "trainer.evaluate",
-              "callbacks.", "verifier.workers", "dry_run", "data.cache", "data.heldout_limit")  # fmt: skip
+              "callbacks.", "verifier.workers", "verifier.cache_mb", "verifier._target_", "verifier.address",
+              "verifier.patience_seconds", "dry_run", "data.cache", "data.heldout_limit")  # fmt: skip
 """Settings that a resumed run may have other values of: they decide how long and how watched, not what is learnt."""
 
 
