@@ -34,8 +34,7 @@ def test_what_is_shown() -> None:
     assert found.shown.tolist() == [[True, False], [False, False]]
     assert found.density == 0.25
     assert found.counts() == {
-        "pass": 2, "fail": 1, "error": 1, "timeout": 1, "memory": 0, "infra": 1, "unsupported": 0, "skipped": 6,
-    }  # fmt: skip
+        "pass": 2, "fail": 1, "error": 1, "timeout": 1, "memory": 0, "infra": 1, "unsupported": 0, "skipped": 6, "cancelled": 0}  # fmt: skip
 
 
 def test_what_parsed_can_be_said_where_the_verdicts_cannot_tell() -> None:

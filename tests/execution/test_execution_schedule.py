@@ -83,6 +83,21 @@ def test_a_lost_task_is_done_again_once() -> None:
     assert progress.matrix.tolist() == [[Verdict.INFRA] * 2, [Verdict.PASS] * 2]
 
 
+def test_workers_that_die_together_count_once() -> None:
+    schedule = Schedule()
+    number = schedule.add(opened(job(1)))
+    passed(schedule, take(schedule))
+    schedule.lost(take(schedule, number), now=5.0, started=1.0)
+    schedule.lost(take(schedule), now=5.1, started=2.0)  # by a worker that was there when the first one died
+    schedule.lost(take(schedule), now=5.2, started=3.0)
+    again = take(schedule)
+    assert again.rows == [0]
+    schedule.lost(again, now=7.0, started=6.0)  # a new one: it is the task
+    [(_, progress)] = schedule.take_done()
+    progress.finish()
+    assert (progress.matrix == Verdict.INFRA).all()
+
+
 def test_a_lost_family_is_done_again_one_by_one() -> None:
     schedule = Schedule()
     number = schedule.add(opened(replace(job(MAX_FAMILY + 2), family=True)))

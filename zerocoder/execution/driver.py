@@ -243,7 +243,7 @@ class Driver:
         """A worker died, hangs or answers nonsense: its task goes back."""
         task, _ = self._busy[worker]
         self._remove(worker)
-        self._schedule.lost(task)
+        self._schedule.lost(task, time.monotonic(), worker.started)
 
     def _remove(self, worker: Worker) -> None:
         self.workers.remove(worker)

@@ -7,6 +7,7 @@ only then helps with the rows of others, so that endless programs of one problem
 from __future__ import annotations
 
 import itertools
+import math
 from collections import deque
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +29,7 @@ class Task:
     job: int
     rows: list[int] | None
     num_attempts: int = 0
+    first_lost: float | None = None  # when a worker died over it
 
 
 class Schedule:
@@ -115,17 +117,20 @@ class Schedule:
             job.write_rows(task.rows, answer)
         self._count_down(task.job)
 
-    def lost(self, task: Task) -> None:
-        """The worker died over a task: it is done again once, then a row stays INFRA, a job goes on without a plan.
+    def lost(self, task: Task, now: float = 0.0, started: float = math.inf) -> None:
+        """A worker died over a task: it is done again once, then a row stays INFRA, a job goes on without a plan.
 
-        Rows that shared a worker are done again one by one, so that one cannot take the others along.
+        A worker that was `started` before the first one died does not count: what killed that one may have killed
+        several. Rows that shared a worker are done again one by one, so that one cannot take the others along.
         """
         job = self._jobs.get(task.job)
         if job is None:
             return
-        if task.num_attempts + 1 < _MAX_ATTEMPTS:
+        first_lost = now if task.first_lost is None else task.first_lost
+        num_attempts = task.num_attempts + (task.first_lost is None or started >= task.first_lost)
+        if num_attempts < _MAX_ATTEMPTS:
             parts = [None] if task.rows is None else [[row] for row in task.rows]
-            self._retries += [Task(task.job, part, task.num_attempts + 1) for part in parts]
+            self._retries += [Task(task.job, part, num_attempts, first_lost) for part in parts]
             self._num_left[task.job] += len(parts) - 1
             return
         if task.rows is None:

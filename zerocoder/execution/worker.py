@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,7 @@ class Worker:
         self._inbox = FrameBuffer(_MAX_ANSWER)
         self._ticket = 0
         self.isolation = ""  # known when it is ready
+        self.started = time.monotonic()
         self.held: int | None = None  # the job of the current run whose tests the worker holds
 
     @property
