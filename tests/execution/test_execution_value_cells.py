@@ -8,6 +8,7 @@ import pytest
 from execution_helpers import Matrix, RunMatrix, as_job
 
 from zerocoder.execution import Limits, ProcessExecutor, Verdict
+from zerocoder.execution.sandbox import planner
 from zerocoder.problems import ZeroCoderError
 
 PROGRAM = """
@@ -169,3 +170,9 @@ def test_numpy_is_absent_unless_it_is_allowed(matrix: RunMatrix) -> None:
 def test_the_setting_is_a_bool() -> None:
     with pytest.raises(ZeroCoderError, match=r"verifier\.numpy is 'yes'"):
         ProcessExecutor(numpy="yes")  # type: ignore[arg-type]
+
+
+def test_an_argument_that_the_runner_would_refuse_is_left_to_the_judge() -> None:
+    """Found by the fuzzer: an int too long for a key, inside of a set, was planned as a literal."""
+    assert planner._plan(f"assert f({{{hex(1 << 20_000)}}}) == 1", "f") is None
+    assert planner._plan(f"assert f({hex(1 << 10_000)}, {{1}}) == 1", "f") is not None

@@ -98,7 +98,12 @@ def _plan(source: str, entry: str) -> Any:
             checks.append(check)
         if not calls:
             raise _NotLiteral
-        return [codec.dumps(calls).decode("ascii"), codec.dumps(checks).decode("ascii")]
+        written = codec.dumps(calls), codec.dumps(checks)
+        codec.loads(
+            written[0], rich=True
+        )  # raises for what the runner would refuse, such as too long a number in a set
+        codec.loads(written[1])
+        return [part.decode("ascii") for part in written]
     except (_NotLiteral, codec.Unsupported, ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return None
 
