@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import NoReturn
 
-from zerocoder.problems import ZeroCoderError
+from zerocoder.exits import exit_with
 
-MISTAKE, INTERRUPTED, TERMINATED = 2, 130, 143
+TERMINATED = 143
 
 
 def run(main: Callable[[Sequence[str]], int]) -> NoReturn:
@@ -24,11 +24,4 @@ def run(main: Callable[[Sequence[str]], int]) -> NoReturn:
 
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGHUP, end)
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except ZeroCoderError as mistake:
-        print(f"error: {' '.join(str(mistake).split())}", file=sys.stderr)
-        sys.exit(MISTAKE)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(INTERRUPTED)
+    exit_with(lambda: main(sys.argv[1:]))

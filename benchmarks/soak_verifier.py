@@ -32,6 +32,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # this checkout, h
 from benchmarks import command, processes, subject, workloads
 from benchmarks.workloads import Workload
 from zerocoder.execution import ProcessExecutor
+from zerocoder.exits import INTERRUPTED
 from zerocoder.problems import ZeroCoderError
 
 _SHARED_MEMORY = Path("/dev/shm")
@@ -135,7 +136,7 @@ def main(argv: Sequence[str]) -> int:
                 record.isolation = executor.isolation
                 _soak(executor, options, record, surroundings)
         except KeyboardInterrupt:
-            status = command.INTERRUPTED
+            status = INTERRUPTED
         finally:  # also when SIGTERM ends us
             record.left_behind = _left_behind(surroundings)
             holds = _print_summary(record)

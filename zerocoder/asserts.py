@@ -15,6 +15,8 @@ import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from zerocoder.unittest_methods import condition_of
+
 MAX_NODES = 5_000
 """Syntax nodes of one assert after its variables were put in place (`b = [a, a]; c = [b, b]; ...` doubles)."""
 MAX_STEPS = 500
@@ -36,20 +38,6 @@ _DENIED = frozenset(
 )
 _BUILTINS = frozenset(dir(builtins))
 _ITERATORS = frozenset({"enumerate", "filter", "iter", "map", "reversed", "zip"})
-
-_COMPARISONS: dict[str, type[ast.cmpop]] = {
-    **dict.fromkeys(("assertEqual", "assertEquals", "assertListEqual", "assertDictEqual"), ast.Eq),
-    **dict.fromkeys(("assertTupleEqual", "assertSetEqual", "assertSequenceEqual", "assertMultiLineEqual"), ast.Eq),
-    "assertNotEqual": ast.NotEq,
-    "assertIs": ast.Is,
-    "assertIsNot": ast.IsNot,
-    "assertIn": ast.In,
-    "assertNotIn": ast.NotIn,
-    "assertGreater": ast.Gt,
-    "assertGreaterEqual": ast.GtE,
-    "assertLess": ast.Lt,
-    "assertLessEqual": ast.LtE,
-}
 
 
 class Unusable(Exception):
@@ -144,7 +132,7 @@ class _Reader:
             case ast.Assert(test=condition):
                 self._assert(condition)
             case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id="self"), attr=method), args=arguments)):
-                self._assert(_unittest(method, arguments))
+                self._assert(condition_of(method, arguments))
             case ast.Expr(value=ast.Call(func=called)) if self._has_effect(called):
                 self._keep_effect(statement)
             case ast.Delete(targets=targets) | ast.Assign(targets=targets) if any(map(self._is_part, targets)):
@@ -301,29 +289,6 @@ class _Substitution(ast.NodeTransformer):
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
         return self._values.get(node.id, node)
-
-
-def _unittest(method: str, arguments: Sequence[ast.expr]) -> ast.expr | None:
-    """The condition that a `self.assert...` call checks; None for those that are not supported."""
-    match method, arguments:
-        case _, [left, right, *_] if method in _COMPARISONS:
-            return ast.Compare(left, [_COMPARISONS[method]()], [right])
-        case "assertTrue", [value, *_]:
-            return value
-        case "assertFalse", [value, *_]:
-            return ast.UnaryOp(ast.Not(), value)
-        case "assertIsNone", [value, *_]:
-            return ast.Compare(value, [ast.Is()], [ast.Constant(None)])
-        case "assertIsNotNone", [value, *_]:
-            return ast.Compare(value, [ast.IsNot()], [ast.Constant(None)])
-        case "assertAlmostEqual", [left, right]:
-            difference = ast.BinOp(left, ast.Sub(), right)
-            rounded = ast.Call(ast.Name("round", ast.Load()), [difference, ast.Constant(7)], [])
-            return ast.Compare(rounded, [ast.Eq()], [ast.Constant(0)])
-        case "assertCountEqual", [left, right, *_]:
-            ordered = [ast.Call(ast.Name("sorted", ast.Load()), [side], []) for side in (left, right)]
-            return ast.Compare(ordered[0], [ast.Eq()], [ordered[1]])
-    return None
 
 
 def _root(target: ast.expr) -> str | None:

@@ -10,9 +10,8 @@ from typing import NoReturn
 
 from zerocoder import __version__
 from zerocoder.compose import groups_of
+from zerocoder.exits import exit_with
 from zerocoder.problems import ZeroCoderError
-
-MISTAKE, INTERRUPTED = 2, 130
 
 
 def run(
@@ -24,20 +23,7 @@ def run(
     and status 2, an interrupt with status 130. Anything else is a bug of ours and keeps its traceback.
     """
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # the tokenizer's threads do not survive our forks
-    try:
-        status = _dispatch(main, describe, help_text, sys.argv[1:])
-        sys.stdout.flush()  # here, where a reader that is gone can be told from a bug
-        sys.exit(status)
-    except ZeroCoderError as mistake:
-        print(f"error: {' '.join(str(mistake).split())}", file=sys.stderr)
-        sys.exit(MISTAKE)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(INTERRUPTED)
-    except BrokenPipeError:
-        # The reader of our output is gone, as in `--cfg job | head`; keep Python from complaining at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+    exit_with(lambda: _dispatch(main, describe, help_text, sys.argv[1:]))
 
 
 def _dispatch(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ast
 import gzip
-import json
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
+from zerocoder.jsonlines import json_object, kind_of
 from zerocoder.problems import Problem, ZeroCoderError
 
 
@@ -49,21 +49,21 @@ class Row:
         if value is None:
             return self.refuse(f'the field "{name}" is missing (text expected)') if default is None else default
         if not isinstance(value, str):
-            self.refuse(f'the field "{name}" must be text, got {_shown(value)}')
+            self.refuse(f'the field "{name}" must be text, got {kind_of(value)}')
         return self._encodable(name, value)
 
     def items(self, name: str) -> list[Any]:
         """A field that holds a list; absent or null, it is empty."""
         value = self.fields.get(name)
         if value is not None and not isinstance(value, list):
-            self.refuse(f'the field "{name}" must be a list, got {_shown(value)}')
+            self.refuse(f'the field "{name}" must be a list, got {kind_of(value)}')
         return value or []
 
     def texts(self, name: str) -> list[str]:
         """A field that holds a list of texts; absent or null, it is empty."""
         for i, value in enumerate(self.items(name)):
             if not isinstance(value, str):
-                self.refuse(f'the field "{name}"[{i}] must be text, got {_shown(value)}')
+                self.refuse(f'the field "{name}"[{i}] must be text, got {kind_of(value)}')
             self._encodable(f"{name}[{i}]", value)
         return self.items(name)
 
@@ -89,7 +89,7 @@ def read_rows(path: str | Path, key: str) -> Iterator[Row]:
     for number, raw in _lines(path):
         if raw.strip():
             empty = False
-            yield Row(path, number, _parse(path, number, raw))
+            yield Row(path, number, json_object(raw, f"{path}:{number}"))
     if empty:
         raise ZeroCoderError(f"{path} is empty; one JSON object a line is expected")
 
@@ -101,23 +101,6 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
             yield from enumerate(file, 1)
     except (OSError, EOFError, zlib.error) as error:
         raise ZeroCoderError(f"cannot read {path}: {error}") from error
-
-
-def _parse(path: Path, number: int, raw: bytes) -> dict[str, Any]:
-    try:
-        value = json.loads(raw.decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        raise ZeroCoderError(f"{path}:{number}: not UTF-8 text (byte {error.start} of the line)") from error
-    except (ValueError, RecursionError) as error:
-        raise ZeroCoderError(f"{path}:{number}: not JSON ({error}); one JSON object a line is expected") from error
-    if not isinstance(value, dict):
-        raise ZeroCoderError(f"{path}:{number}: a JSON object is expected, got {_shown(value)}")
-    return value
-
-
-def _shown(value: Any) -> str:
-    kinds = {dict: "an object", list: "a list", bool: "true or false", int: "a number", float: "a number", str: "text"}
-    return kinds.get(type(value), "null")
 
 
 def parse_python(source: str) -> ast.Module:

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
@@ -17,9 +15,9 @@ from zerocoder import __version__
 from zerocoder.execution.cli import doctor, matrix
 from zerocoder.execution.limits import Limits
 from zerocoder.execution.sandbox.isolation import FLOORS
+from zerocoder.exits import exit_with
 from zerocoder.problems import ZeroCoderError
 
-_MISTAKE, _INTERRUPTED = 2, 130
 _PROGRAM = "python -m zerocoder.execution"
 _EXAMPLES = f"""examples:
   {_PROGRAM} doctor
@@ -38,23 +36,13 @@ class _Parser(argparse.ArgumentParser):
 
 def main() -> NoReturn:
     """Runs the command in `sys.argv` and exits with its status."""
-    try:
-        arguments = _parser().parse_args()
-        status = arguments.run(arguments)
-        sys.stdout.flush()  # here, where a reader that is gone can be told from a bug
-        sys.exit(status)
-    except ZeroCoderError as mistake:
-        line = " ".join(str(mistake).split())
-        # what is a key of a config file elsewhere is a flag here
-        print(f"error: {line.replace('verifier.isolation=', '--isolation=')}", file=sys.stderr)
-        sys.exit(_MISTAKE)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(_INTERRUPTED)
-    except BrokenPipeError:
-        # The reader of our output is gone, as in `... | head`; keep Python from complaining at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+    # what is a key of a config file elsewhere is a flag here
+    exit_with(_run, lambda line: line.replace("verifier.isolation=", "--isolation="))
+
+
+def _run() -> int:
+    arguments = _parser().parse_args()
+    return int(arguments.run(arguments))
 
 
 def _parser() -> argparse.ArgumentParser:

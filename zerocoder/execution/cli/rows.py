@@ -7,7 +7,6 @@ they define, never executed, and one that is no Python is left for the verifier 
 from __future__ import annotations
 
 import ast
-import json
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from typing import Any
 
 from zerocoder.execution.jobs import Job
 from zerocoder.execution.progress import MAX_SOURCE_CHARS, MAX_STDIN_CHARS
+from zerocoder.jsonlines import json_object, kind_of
 from zerocoder.problems import Program, Style, TestCase, ZeroCoderError
 
 _STDIN = "-"
@@ -55,7 +55,7 @@ class _Row:
             raise ZeroCoderError(f"{self.where}: {name!r} is missing; the row has {_listed(self.fields)}")
         value = self.fields[name]
         if not isinstance(value, str):
-            raise ZeroCoderError(f"{self.where}: {name!r} must be a string, not {_kind(value)}")
+            raise ZeroCoderError(f"{self.where}: {name!r} must be a string, not {kind_of(value)}")
         if len(value) > max_chars:
             raise ZeroCoderError(f"{self.where}: {name!r} has {len(value)} characters, at most {max_chars} are taken")
         if "\0" in value and not nul:
@@ -70,7 +70,7 @@ class _Row:
         if value is None:
             return default
         if isinstance(value, bool) or not isinstance(value, str | int):
-            raise ZeroCoderError(f"{self.where}: {name!r} must be a string or a whole number, not {_kind(value)}")
+            raise ZeroCoderError(f"{self.where}: {name!r} must be a string or a whole number, not {kind_of(value)}")
         return str(value)
 
 
@@ -137,23 +137,11 @@ def _rows(path: str, what: str) -> Iterator[_Row]:
             for number, line in enumerate(file, 1):
                 if line.strip():
                     found = True
-                    yield _Row(f"{name}:{number}", _object(line, f"{name}:{number}"))
+                    yield _Row(f"{name}:{number}", json_object(line, f"{name}:{number}"))
     except OSError as error:
         raise ZeroCoderError(f"cannot read {what} from {name}: {error.strerror}") from error
     if not found:
         raise ZeroCoderError(f"{name} holds no {what}: write one JSON object a line")
-
-
-def _object(line: bytes, where: str) -> dict[str, Any]:
-    try:
-        value = json.loads(line.decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        raise ZeroCoderError(f"{where}: not UTF-8 ({error.reason} at byte {error.start})") from error
-    except (ValueError, RecursionError) as error:
-        raise ZeroCoderError(f"{where}: not JSON ({error}); write one object a line") from error
-    if not isinstance(value, dict):
-        raise ZeroCoderError(f"{where}: must be an object in braces, not {_kind(value)}")
-    return value
 
 
 def _joined(problem: str, programs: _Group, tests: dict[str, _Group], entry_point: str | None) -> NamedJob:
@@ -246,11 +234,6 @@ def _defined(program: Program) -> set[str] | None:
             case node:
                 todo += ast.iter_child_nodes(node)
     return names
-
-
-def _kind(value: object) -> str:
-    kinds = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
-    return kinds.get(type(value), "a number")
 
 
 def _listed(names: Iterable[str]) -> str:
