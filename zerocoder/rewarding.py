@@ -7,7 +7,6 @@ and 5.2). Each function returns one `Rewards` a problem, with one entry an answe
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,27 +88,21 @@ class Rewarder:
         self, interactions: Sequence[Interaction], proxies: Sequence[Proxy | None]
     ) -> list[NDArray[np.int8] | None]:
         """[M, K] verdicts of each proxy's mutants; None where there is no proxy, no valid test or no mutant."""
-        running: dict[int, Future[NDArray[np.int8]]] = {}
-        try:
-            for n, (interaction, proxy) in enumerate(zip(interactions, proxies, strict=True)):
-                if proxy is None or not proxy.valid.any():
-                    continue
-                seed = request_seed(self.seed, "mutants", interaction.problem.id)
-                # One problem's mutants run while the next one's are made.
-                job = mutant_job(
-                    proxy.program.source,
-                    # A test that the proxy fails kills nothing whatever it does to the mutants: it need not run.
-                    [t if ok else None for t, ok in zip(interaction.columns, proxy.valid, strict=True)],
-                    interaction.problem.entry_point,
-                    self.config.max_mutants,
-                    seed,
-                )
-                if job.programs:
-                    running[n] = self.executor.submit(job)
-            return [running[n].result() if n in running else None for n in range(len(interactions))]
-        finally:
-            for verdicts in running.values():
-                verdicts.cancel()  # does nothing to those that are done
+        wanted = [n for n, proxy in enumerate(proxies) if proxy is not None and proxy.valid.any()]
+        ran = self.executor.run(self._mutant_job(interactions[n], proxies[n]) for n in wanted)
+        by_problem = dict(zip(wanted, ran, strict=True))
+        return [v if (v := by_problem.get(n)) is not None and len(v) else None for n in range(len(interactions))]
+
+    def _mutant_job(self, interaction: Interaction, proxy: Proxy | None) -> Job:
+        assert proxy is not None
+        return mutant_job(
+            proxy.program.source,
+            # A test that the proxy fails kills nothing whatever it does to the mutants: it need not run.
+            [t if ok else None for t, ok in zip(interaction.columns, proxy.valid, strict=True)],
+            interaction.problem.entry_point,
+            self.config.max_mutants,
+            request_seed(self.seed, "mutants", interaction.problem.id),
+        )
 
     def tester(
         self,

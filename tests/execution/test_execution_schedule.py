@@ -70,14 +70,14 @@ def test_jobs_without_a_cell_are_done_at_once() -> None:
 def test_a_lost_task_is_done_again_once() -> None:
     schedule = Schedule()
     number = schedule.add(opened(job(2)))
-    schedule.lost(take(schedule))
+    schedule.lost(take(schedule), now=1.0, started=1.0)
     again = take(schedule)
     assert again.rows is None and again.num_attempts == 1
-    schedule.lost(again)  # no plan then: sources are compiled where they run
+    schedule.lost(again, now=1.0, started=1.0)  # no plan then: sources are compiled where they run
     [first, second] = [take(schedule, number) for _ in range(2)]
     passed(schedule, second)
-    schedule.lost(first)
-    schedule.lost(take(schedule))
+    schedule.lost(first, now=1.0, started=1.0)
+    schedule.lost(take(schedule), now=1.0, started=1.0)
     [(_, progress)] = schedule.take_done()
     progress.finish()
     assert progress.matrix.tolist() == [[Verdict.INFRA] * 2, [Verdict.PASS] * 2]
@@ -104,10 +104,10 @@ def test_a_lost_family_is_done_again_one_by_one() -> None:
     passed(schedule, take(schedule))
     large, small = take(schedule, number), take(schedule, number)
     assert large.rows == list(range(MAX_FAMILY)) and small.rows == [MAX_FAMILY, MAX_FAMILY + 1]
-    schedule.lost(small)
+    schedule.lost(small, now=1.0, started=1.0)
     singles = [take(schedule), take(schedule)]
     assert [task.rows for task in singles] == [[MAX_FAMILY], [MAX_FAMILY + 1]]
-    schedule.lost(singles[0])
+    schedule.lost(singles[0], now=1.0, started=1.0)
     passed(schedule, singles[1])
     passed(schedule, large)
     [(_, progress)] = schedule.take_done()
@@ -123,7 +123,7 @@ def test_dropped_jobs_leave_nothing_behind() -> None:
     running = take(schedule, dropped)
     schedule.drop(dropped)
     passed(schedule, running)  # an answer that comes too late
-    schedule.lost(running)
+    schedule.lost(running, now=1.0, started=1.0)
     assert schedule.next_task(dropped) is None
     passed(schedule, mine)
     passed(schedule, take(schedule, kept))

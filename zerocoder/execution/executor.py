@@ -15,7 +15,7 @@ import os
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, as_completed
 from pathlib import Path
 from types import TracebackType
@@ -54,8 +54,11 @@ class Executor(Protocol):
         Returns at once, so that execution overlaps with whatever comes next. `asyncio.wrap_future` makes it awaitable.
         """
 
-    def run(self, jobs: Sequence[Job], on_done: Callable[[int], None] | None = None) -> list[NDArray[np.int8]]:
-        """One [N, K] matrix of Verdict values a job, in order; `on_done` gets the index of each job as it finishes."""
+    def run(self, jobs: Iterable[Job], on_done: Callable[[int], None] | None = None) -> list[NDArray[np.int8]]:
+        """One [N, K] matrix of Verdict values a job, in order; `on_done` gets the index of each job as it finishes.
+
+        Jobs that are made one by one run while the next one is made.
+        """
 
     def close(self) -> None:
         """Ends all workers. A later `run` starts new ones."""
@@ -70,7 +73,7 @@ class Executor(Protocol):
 class FutureExecutor(Executor):
     """`run` in terms of `submit`, for executors to inherit."""
 
-    def run(self, jobs: Sequence[Job], on_done: Callable[[int], None] | None = None) -> list[NDArray[np.int8]]:
+    def run(self, jobs: Iterable[Job], on_done: Callable[[int], None] | None = None) -> list[NDArray[np.int8]]:
         """One [N, K] matrix of Verdict values a job, in order. `on_done` gets the index of each job as it finishes.
 
         Raises ZeroCoderError where the host gives less isolation than asked for. What workers fail at twice reads

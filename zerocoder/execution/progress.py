@@ -19,7 +19,7 @@ from zerocoder.execution.jobs import Job
 from zerocoder.execution.limits import Limits
 from zerocoder.execution.sandbox import warden
 from zerocoder.execution.sandbox.peer import patience_seconds
-from zerocoder.execution.sandbox.rows import ASLEEP
+from zerocoder.execution.sandbox.rows import ASLEEP, CODE, LITERAL, SCRIPT
 from zerocoder.execution.verdicts import Verdict
 from zerocoder.problems import Program, Style, TestCase
 
@@ -260,8 +260,8 @@ def _joined(items: list[Distinct[Item]], groups: list[int]) -> list[int]:
 def _as_work(test: Distinct[TestCase]) -> tuple[Any, ...]:
     case = test.item
     if case.style is Style.STDIN:
-        return warden.SCRIPT, (case.stdin or "").encode(), case.stdout
-    return (warden.CODE, case.code) if test.compiled is None else (warden.LITERAL, case.code, *test.compiled)
+        return SCRIPT, (case.stdin or "").encode(), case.stdout
+    return (CODE, case.code) if test.compiled is None else (LITERAL, case.code, *test.compiled)
 
 
 def _runnable(program: Program) -> bool:

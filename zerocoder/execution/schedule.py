@@ -7,7 +7,6 @@ only then helps with the rows of others, so that endless programs of one problem
 from __future__ import annotations
 
 import itertools
-import math
 from collections import deque
 from dataclasses import dataclass
 from typing import Any
@@ -117,11 +116,12 @@ class Schedule:
             job.write_rows(task.rows, answer)
         self._count_down(task.job)
 
-    def lost(self, task: Task, now: float = 0.0, started: float = math.inf) -> None:
+    def lost(self, task: Task, now: float, started: float) -> None:
         """A worker died over a task: it is done again once, then a row stays INFRA, a job goes on without a plan.
 
         A worker that was `started` before the first one died does not count: what killed that one may have killed
-        several. Rows that shared a worker are done again one by one, so that one cannot take the others along.
+        several (`now` is of the same clock). Rows that shared a worker are done again one by one, so that one cannot
+        take the others along.
         """
         job = self._jobs.get(task.job)
         if job is None:

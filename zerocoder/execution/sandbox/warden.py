@@ -12,10 +12,8 @@ import marshal
 
 from . import zygote
 from .peer import Budget, Gone, Late, Peer
-from .rows import CODE, LITERAL, SCRIPT, Rows, Work
+from .rows import Rows, Work
 from .wire import FrameStream
-
-__all__ = ["CODE", "LITERAL", "PLAN", "REST", "ROWS", "SCRIPT", "serve"]
 
 PLAN, ROWS, REST = "plan", "rows", "rest"  # kinds of requests
 _PLAN_CPU_SECONDS = 4.0
