@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from scripted import DOUBLE, DOUBLE_SOLUTIONS, DOUBLE_TESTS, fenced, scripted_sampler
 
 from zerocoder.config import TestUnit
 from zerocoder.execution import Executor, ProcessExecutor, Verdict
-from zerocoder.interaction import check_against_labels, columns_of, interact
+from zerocoder.interaction import Encounters, check_against_labels, columns_of, interact
 from zerocoder.problems import Program, TestCase
+from zerocoder.rollout.sampler import RolloutGroup
 
 
 @pytest.fixture(scope="module")
@@ -58,3 +60,24 @@ def test_labels_decide_correctness(executor: Executor) -> None:
     assert truth.correct.tolist() == [True, False, False] and truth.known.all()
     with pytest.raises(ValueError, match="has no label"):
         check_against_labels(executor, [(DOUBLE.unlabelled(), programs)])
+
+
+def test_a_problem_is_run_while_the_next_one_is_still_being_answered(executor: Executor) -> None:
+    """Handed over with its last answer, which is before the first answer to the other problem."""
+    other = replace(DOUBLE, id="other", statement="Twice x.")
+    sampler = scripted_sampler(
+        {p.statement: DOUBLE_SOLUTIONS for p in (DOUBLE, other)}, {p.statement: DOUBLE_TESTS for p in (DOUBLE, other)}
+    )
+    events: list[str] = []
+    sampler.listeners.append(lambda done, total: events.append(f"{done} of {total}"))
+    with Encounters(executor, TestUnit.ANSWER) as encounters:
+
+        def add(index: int, group: RolloutGroup) -> None:
+            events.append(group.problem.id)
+            encounters.add(index, group)
+
+        sampler.sample([DOUBLE, other], ("t",), add)
+        interactions = encounters.collect()
+    assert [i.problem.id for i in interactions] == ["double", "other"]
+    assert events.index("double") < events.index("9 of 16") < events.index("other")
+    assert (interactions[0].matrix.passed == interactions[1].matrix.passed).all()
