@@ -1,8 +1,11 @@
-"""A short way to write jobs and matrices down."""
+"""A short way to write jobs and matrices down, and to see which processes there are."""
 
 from __future__ import annotations
 
+import contextlib
+import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from zerocoder.execution import Job, Limits
 from zerocoder.problems import Program, TestCase
@@ -24,3 +27,34 @@ def as_job(
         for test in tests
     ]
     return Job(tuple(None if p is None else Program(p) for p in programs), tuple(cases), entry, limits)
+
+
+def descendants(pid: int) -> list[int]:
+    """Processes below a process, parents first. By parent pids: /proc/PID/task/TID/children skips some while others end."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                parent = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
+                children.setdefault(parent, []).append(int(entry.name))
+    found = [pid]
+    for member in found:
+        found += sorted(children.get(member, []))
+    return found[1:]
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 20) -> bool:
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.01)
+    return condition()
+
+
+def all_gone(pids: list[int]) -> bool:
+    def alive(pid: int) -> bool:
+        try:
+            return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+        except OSError:
+            return False
+
+    return not any(map(alive, pids))

@@ -17,9 +17,9 @@ SECRET = "s3cret-" + "zq"
 HONEST = "def f(x): return 42 if x == 3 else 's3cret-' + 'zq'"
 TESTS = [
     "assert f(3) == 42",
-    "y = f(3)\nassert y == 42",
+    "for y in [f(3)]: assert y == 42",
     f"assert f(4) == {SECRET!r}",
-    f"y = f(4)\nassert y == {SECRET!r}",
+    f"for y in [f(4)]: assert y == {SECRET!r}",
 ]
 LIMITS = Limits(cpu_seconds=0.08, memory_mb=256)
 ATTACKS = {**FORGERIES, **HARM}
@@ -106,7 +106,7 @@ def test_hostile_tests_only_fail(executor: ProcessExecutor) -> None:
         "f.__globals__.clear()" if False else "import gc\nassert gc.get_objects() == 1",
     ]
     [verdicts] = executor.run(
-        [as_job([HONEST, "def f(x): return 0"], [*tests, "y = f(3)\nassert y == 42"], "f", LIMITS)]
+        [as_job([HONEST, "def f(x): return 0"], [*tests, "for y in [f(3)]: assert y == 42"], "f", LIMITS)]
     )
     assert verdicts[:, -1].tolist() == [Verdict.PASS, Verdict.FAIL]
     assert Verdict.INFRA not in verdicts

@@ -14,7 +14,7 @@ from zerocoder.problems import Program, TestCase, ZeroCoderError
 
 RIGHT = "def f(x): return x + 1"
 ENDLESS = "def f(x):\n    while True: pass"
-TESTS = ["assert f(1) == 2", "assert f(2) == 3", "y = f(3)\nassert y == 4", "assert f(4) == 5"]
+TESTS = ["assert f(1) == 2", "assert f(2) == 3", "for y in [f(3)]: assert y == 4", "assert f(4) == 5"]
 
 
 def slow(seconds: float) -> str:
@@ -58,7 +58,7 @@ def test_a_row_is_cancelled_after_so_many_late_tests(matrix: RunMatrix) -> None:
     assert got[0] == ["PASS"] * 4
     assert got[1] == ["TIMEOUT", "TIMEOUT", "CANCELLED", "CANCELLED"]  # literal tests first
     assert got[2] == ["PASS", "TIMEOUT", "PASS", "PASS"]  # late once only
-    judged = [f"y = f({k})\nassert y == {k + 1}" for k in range(3)]
+    judged = [f"for y in [f({k})]: assert y == {k + 1}" for k in range(3)]
     assert matrix([ENDLESS], judged, limits=limits) == [["TIMEOUT", "TIMEOUT", "CANCELLED"]]
 
 
@@ -134,7 +134,7 @@ LEAKY = "import math\ndef f(x):\n    math.seen = getattr(math, 'seen', 0) + 1\n 
 
 def test_a_process_each_shares_nothing(matrix: RunMatrix) -> None:
     """Where `namespace` and `process` differ: what a test leaves in modules of the standard library."""
-    tests = ["assert f(0) == 1", "assert f(1) == 1", "y = f(2)\nassert y == 1"]
+    tests = ["assert f(0) == 1", "assert f(1) == 1", "for y in [f(2)]: assert y == 1"]
     assert matrix([LEAKY], tests, limits=Limits(0.5, state="namespace")) == [["PASS", "FAIL", "FAIL"]]
     assert matrix([LEAKY], tests, limits=Limits(0.5, state="process")) == [["PASS"] * 3]
     programs = [p for p in FAMILY if p != ENDLESS]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import json
 import os
@@ -11,52 +10,20 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from execution_helpers import as_job
+from execution_helpers import all_gone, as_job, descendants, wait_until
 
 from zerocoder.execution import Limits, ProcessExecutor, Verdict, VerifierConfig
 from zerocoder.problems import ZeroCoderError
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 RIGHT, WRONG, ENDLESS = "def f(x): return x + 1", "def f(x): return x", "def f(x):\n    while True: pass"
-TESTS = ["assert f(1) == 2", "y = f(2)\nassert y == 3"]
+TESTS = ["assert f(1) == 2", "for x in [2]:\n    assert f(x) == 3"]
 LIMITS = Limits(cpu_seconds=0.2)
 ROOT = str(Path(__file__).parents[2])
-
-
-def descendants(pid: int) -> list[int]:
-    """Processes below a process, parents first. By parent pids: /proc/PID/task/TID/children skips some while others end."""
-    children: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError):
-                parent = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
-                children.setdefault(parent, []).append(int(entry.name))
-    found = [pid]
-    for member in found:
-        found += sorted(children.get(member, []))
-    return found[1:]
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 20) -> bool:
-    end = time.monotonic() + seconds
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.01)
-    return condition()
-
-
-def all_gone(pids: list[int]) -> bool:
-    def alive(pid: int) -> bool:
-        try:
-            return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-        except OSError:
-            return False
-
-    return not any(map(alive, pids))
 
 
 def passes(executor: ProcessExecutor) -> bool:

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from execution_helpers import as_job
-from test_execution_lifecycle import ENDLESS, RIGHT, ROOT, TESTS, WRONG, all_gone, descendants, wait_until
+from execution_helpers import all_gone, as_job, descendants, wait_until
+from test_execution_lifecycle import ENDLESS, RIGHT, ROOT, TESTS, WRONG
 
 from zerocoder.compose import load
 from zerocoder.execution import Limits, ProcessExecutor, Verdict

@@ -85,5 +85,5 @@ def test_text_that_cannot_travel(matrix: RunMatrix) -> None:
 
 def test_scripts_and_functions_in_one_job(matrix: RunMatrix) -> None:
     program = "def f(x): return x + 1\nif __name__ == '__main__':\n    print(f(int(input())))"
-    assert matrix([program], ["assert f(1) == 2", ("1", "2"), "y = f(1)\nassert y == 2"]) == [["PASS"] * 3]
+    assert matrix([program], ["assert f(1) == 2", ("1", "2"), "for y in [f(1)]: assert y == 2"]) == [["PASS"] * 3]
     assert matrix([program], ["assert f(1) == 2", ("1", "2")], None) == [["ERROR", "PASS"]]

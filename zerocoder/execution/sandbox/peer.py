@@ -17,6 +17,7 @@ import socket
 import time
 
 from . import zygote
+from .homecore import TURN_MILLISECONDS
 from .wire import FrameBuffer, Oversized, framed
 
 _WALL_FACTOR = 4.0
@@ -122,9 +123,10 @@ class Peer:
         finally:
             theirs.close()
 
-    def send(self, payload: bytes) -> None:
-        """Queues a frame; what does not fit the socket now leaves while `receive` waits."""
-        self._outbox += framed(payload)
+    def send(self, *payloads: bytes) -> None:
+        """Queues frames; what does not fit the socket now leaves while `receive` waits."""
+        for payload in payloads:
+            self._outbox += framed(payload)
         self.flush()
 
     def deliver(self, budget: Budget) -> None:
@@ -140,7 +142,12 @@ class Peer:
             while (payload := self._inbox.next()) is None:
                 if not self._read():
                     self._poll.modify(self._socket, select.POLLIN | (select.POLLOUT if self._outbox else 0))
-                    if any(event & select.POLLOUT for _, event in self._poll.poll(budget.poll_milliseconds())):
+                    patience = budget.poll_milliseconds()
+                    events = self._poll.poll(min(patience, TURN_MILLISECONDS))
+                    if not events and patience > TURN_MILLISECONDS:
+                        self._server.core.spread()
+                        events = self._poll.poll(budget.poll_milliseconds())
+                    if any(event & select.POLLOUT for _, event in events):
                         self.flush()
         except Oversized as error:
             raise Gone from error

@@ -3,42 +3,27 @@
 Parsing hostile text can cost unbounded time or the interpreter's stack, so it happens in a confined process too; when
 that dies, the worker goes on without a plan, and every program and test is compiled in its own sandbox.
 
-A test whose statements are all assertions about one call with literal arguments (`assert f(1, [2]) == [3]`, and `!=`,
-`is`, `<`, `in`, `not`, bare, either way round) becomes a list of calls and checks: the runner gets the calls, the
-warden keeps the checks. Sources are equal when they compile to the same code, line numbers aside.
+A test that is a straight line of assertions becomes a list of calls and checks (translation.py): the runner gets the
+calls, the warden keeps the checks. Sources are equal when they compile to the same code, line numbers aside.
 """
 
 from __future__ import annotations
 
-import ast
 import marshal
 import types
 from typing import Any
 
 from . import codec
 from .runner import compile_source
+from .translation import NotTranslated, translate
 from .wire import FrameStream
-
-TRUE, FALSE = "true", "false"
-_OPERATORS: dict[type[ast.cmpop], str] = {
-    ast.Eq: "==", ast.NotEq: "!=", ast.Is: "is", ast.IsNot: "is not", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">",
-    ast.GtE: ">=", ast.In: "in", ast.NotIn: "not in",
-}  # fmt: skip
-_MIRRORED = {"==": "==", "!=": "!=", "is": "is", "is not": "is not", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
-_SINGLETONS = (None, True, False)
-
-Call = tuple[tuple[Any, ...], dict[str, Any]]
-Check = tuple[str, Any]  # operator and expected value
-
-
-class _NotLiteral(Exception):
-    """The test needs a judge."""
 
 
 def serve(stream: FrameStream, output_bytes: int) -> None:
-    """Answers one request and ends."""
-    programs, tests, entry = marshal.loads(stream.read())
-    stream.write(codec.to_bytes({"programs": _programs(programs), "tests": _tests(tests, entry)}))
+    """Answers requests until it is killed."""
+    while True:
+        programs, tests, entry = marshal.loads(stream.read())
+        stream.write(codec.to_bytes({"programs": _programs(programs), "tests": _tests(tests, entry)}))
 
 
 def _programs(sources: list[str]) -> dict[str, list[Any]]:
@@ -84,64 +69,12 @@ def _without_lines(code: types.CodeType) -> types.CodeType:
     return code.replace(co_linetable=b"", co_firstlineno=1, co_filename="", co_consts=constants)
 
 
-def _plan(source: str, entry: str) -> Any:
+def _plan(source: str, entry: str) -> list[str] | None:
+    """The calls, marshalled, in hexadecimal digits, and the checks as the codec writes them."""
     try:
-        calls: list[Call] = []
-        checks: list[Check] = []
-        for statement in ast.parse(source).body:
-            if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
-                continue
-            if not isinstance(statement, ast.Assert):
-                raise _NotLiteral
-            call, check = _assertion(statement.test, entry)
-            calls.append(call)
-            checks.append(check)
-        if not calls:
-            raise _NotLiteral
-        written = codec.dumps(calls), codec.dumps(checks)
-        codec.loads(
-            written[0], rich=True
-        )  # raises for what the runner would refuse, such as too long a number in a set
-        codec.loads(written[1])
-        return [part.decode("ascii") for part in written]
-    except (_NotLiteral, codec.Unsupported, ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        calls, checks = translate(source, entry)
+        marshalled, encoded = marshal.dumps(calls), codec.dumps(checks)
+        codec.loads(encoded)
+    except (NotTranslated, codec.Unsupported, ValueError):
         return None
-
-
-def _assertion(test: ast.expr, entry: str) -> tuple[Call, Check]:
-    if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
-        return _call(test.operand, entry), (FALSE, None)
-    if not isinstance(test, ast.Compare):
-        return _call(test, entry), (TRUE, None)
-    if len(test.ops) != 1:
-        raise _NotLiteral
-    operator, left, right = _OPERATORS[type(test.ops[0])], test.left, test.comparators[0]
-    if not _is_call(left, entry):
-        if operator not in _MIRRORED:
-            raise _NotLiteral
-        operator, left, right = _MIRRORED[operator], right, left
-    expected = ast.literal_eval(right)
-    if any(isinstance(node, ast.Constant) and _is_long(node.value) for node in ast.walk(right)):
-        raise _NotLiteral
-    if operator in ("is", "is not") and not any(expected is singleton for singleton in _SINGLETONS):
-        raise _NotLiteral
-    return _call(left, entry), (operator, expected)
-
-
-def _is_long(constant: object) -> bool:
-    """Whether comparing a Decimal to it takes long: the warden has no budget for that, a judge has one."""
-    return isinstance(constant, int) and constant.bit_length() > codec.MAX_KEY_BITS
-
-
-def _is_call(node: ast.expr, entry: str) -> bool:
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == entry
-
-
-def _call(node: ast.expr, entry: str) -> Call:
-    if not _is_call(node, entry) or not isinstance(node, ast.Call):
-        raise _NotLiteral
-    if any(keyword.arg is None for keyword in node.keywords):
-        raise _NotLiteral
-    args = tuple(ast.literal_eval(arg) for arg in node.args)
-    kwargs = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in node.keywords}
-    return args, kwargs
+    return [marshalled.hex(), encoded.decode("ascii")]

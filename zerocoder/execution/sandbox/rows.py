@@ -1,20 +1,21 @@
 """Some programs on the tests of their problem: asks runners and judges, compares what they say, keeps the time.
 
-Literal tests are calls with literal arguments and checks of the values: the calls go to the runner, all ahead, and one
-answer a cell comes back. Other tests run in a judge, whose calls are relayed. Scripts have a process each.
+Literal tests are calls with constant arguments and checks of the values: the calls go to the runner, all ahead, and one
+answer a cell comes back. Other tests run in a judge, whose calls are relayed, and so do checks of values that the
+warden's small language does not decide. Scripts have a process each.
 """
 
 from __future__ import annotations
 
 import marshal
-import operator
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from . import codec, judge, planner, runner, scriptcell, zygote
+from . import codec, judge, runner, scriptcell, zygote
+from .expressions import Evaluation, Undecided, is_direct
 from .peer import Budget, Gone, Late, Peer
+from .translation import ASSERT, Check
 from .verdict import Verdict
 
 LITERAL, CODE, SCRIPT = "literal", "code", "script"  # kinds of tests
@@ -23,21 +24,6 @@ ASLEEP = 1 << 60
 _JUDGE_CPU_SECONDS = 24 * 3600  # it serves many programs; each cell has its own budget
 
 Program = tuple[str | None, str]  # its code, if it was planned, and its source
-
-_CHECKS: dict[str, Callable[[Any, Any], bool]] = {
-    "==": operator.eq,
-    "!=": operator.ne,
-    "is": operator.is_,
-    "is not": operator.is_not,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-    "in": lambda value, expected: value in expected,
-    "not in": lambda value, expected: value not in expected,
-    planner.TRUE: lambda value, expected: bool(value),
-    planner.FALSE: lambda value, expected: not value,
-}
 
 
 @dataclass(frozen=True)
@@ -67,7 +53,7 @@ def _with_checks(test: tuple[Any, ...]) -> tuple[Any, ...]:
     if test[0] != LITERAL:
         return test
     try:
-        return LITERAL, test[1], test[2].encode("ascii"), codec.loads(test[3].encode("ascii"))
+        return LITERAL, test[1], bytes.fromhex(test[2]), codec.loads(test[3].encode("ascii"))
     except codec.Unsupported:  # expected values that take too long to build
         return CODE, test[1]
 
@@ -96,6 +82,7 @@ class Rows:
         self._program: Program = (None, "")
         self._outcomes: dict[int, tuple[Verdict, int]] = {}  # of the program in progress
         self._num_late = 0
+        self._undecided: list[int] = []  # literal cells that a judge has to see
 
     def run(self, programs: list[tuple[str | None, str, list[int]]]) -> list[list[tuple[int, int]]]:
         """For each program (its code or None, its source, cells) a verdict and microseconds of CPU for each cell."""
@@ -105,10 +92,10 @@ class Rows:
             self._drop_runner()
 
     def _row(self, program: Program, cells: list[int]) -> list[tuple[int, int]]:
-        self._program, self._outcomes, self._num_late = program, {}, 0
+        self._program, self._outcomes, self._num_late, self._undecided = program, {}, 0, []
         kinds = {cell: self._work.tests[cell][0] for cell in cells}
         self._literal_cells([cell for cell, kind in kinds.items() if kind == LITERAL])
-        for cell in (cell for cell, kind in kinds.items() if kind != LITERAL):
+        for cell in (cell for cell, kind in kinds.items() if kind != LITERAL or cell in self._undecided):
             if self._stopped():
                 break
             if kinds[cell] == SCRIPT:
@@ -129,8 +116,10 @@ class Rows:
     def _note(self, cell: int, verdict: Verdict, budget: Budget) -> None:
         self._outcomes[cell] = (verdict, budget.used_micros())
 
-    def _note_late(self, cell: int, late: Late) -> None:
-        self._outcomes[cell] = (Verdict.TIMEOUT, ASLEEP if late.asleep else int(1e6 * self._cpu_seconds))
+    def _note_late(self, cells: list[int], late: Late) -> None:
+        """Of cells that were one run."""
+        for cell in cells:
+            self._outcomes[cell] = (Verdict.TIMEOUT, ASLEEP if late.asleep else int(1e6 * self._cpu_seconds))
         self._num_late += 1
 
     def _budget(self, pids: list[int]) -> Budget:
@@ -151,31 +140,41 @@ class Rows:
             self._runner = None
 
     def _literal_cells(self, cells: list[int]) -> None:
-        """Writes calls ahead and reads one answer a cell; a runner that fails is replaced for the cells left."""
-        ahead = 1 if self._work.process_each or self._work.first_failure else len(cells)
-        pending = deque(cells)
+        """Writes calls ahead and reads one answer for each; a runner that fails is replaced for what is left.
+
+        Cells that differ in what they expect only, as tests of several answers often do, share an answer.
+        """
+        sharing: dict[bytes, list[int]] = {}
+        for cell in cells:
+            sharing.setdefault(self._work.tests[cell][2], []).append(cell)
+        ahead = 1 if self._work.process_each or self._work.first_failure else len(sharing)
+        pending = deque(sharing.items())
         while pending and not self._stopped():
             peer = self._live_runner()
             asked = [pending[n] for n in range(min(ahead, len(pending)))]
-            for cell in asked:
-                peer.send(runner.CALLS + runner.CELL.pack(cell) + self._work.tests[cell][2])
-            for cell in asked:
+            peer.send(*(runner.CALLS + runner.CELL.pack(sharers[0]) + calls for calls, sharers in asked))
+            for _, sharers in asked:
                 pending.popleft()
-                self._literal_cell(peer, cell)
+                self._literal_cell(peer, sharers)
                 if self._runner is None:
                     break  # what it was asked besides is asked again
             if self._work.process_each:
                 self._drop_runner()
 
-    def _literal_cell(self, peer: Peer, cell: int) -> None:
+    def _literal_cell(self, peer: Peer, sharers: list[int]) -> None:
+        """The verdicts of all cells that share the answer to the first of them."""
         budget = self._budget([peer.pid])
         try:
-            answer = self._ask(peer, cell, budget)
+            answer = self._ask(peer, sharers[0], budget)
         except Late as late:
-            self._note_late(cell, late)
+            self._note_late(sharers, late)
             return
-        checks = self._work.tests[cell][3]
-        self._note(cell, checked(answer.parts, checks) if isinstance(answer, _Answer) else answer, budget)
+        for cell in sharers:
+            verdict = checked(answer.parts, self._work.tests[cell][3]) if isinstance(answer, _Answer) else answer
+            if verdict is None:
+                self._undecided.append(cell)
+            else:
+                self._note(cell, verdict, budget)
 
     def _ask(self, peer: Peer, cell: int, budget: Budget) -> _Answer | Verdict:
         """The runner's answer for a cell, or the verdict that its absence is; then, or if Late, the runner is dropped.
@@ -205,7 +204,7 @@ class Rows:
         except Late as late:
             self._drop_judge(cell)
             self._drop_runner()
-            self._note_late(cell, late)
+            self._note_late([cell], late)
 
     def _round(self, peer: Peer, examiner: Peer, cell: int, budget: Budget) -> Verdict:
         """The verdict of a judge that was told to go. Raises Late."""
@@ -230,9 +229,10 @@ class Rows:
 
     def _imported(self, peer: Peer, cell: int, budget: Budget) -> Verdict:
         """The verdict of a test that passed without a call: the program must at least import. Raises Late."""
-        peer.send(runner.CALLS + runner.CELL.pack(cell) + codec.dumps([]))
+        peer.send(runner.CALLS + runner.CELL.pack(cell) + marshal.dumps([]))
         answer = self._ask(peer, cell, budget)
-        return checked(answer.parts, []) if isinstance(answer, _Answer) else answer
+        verdict = checked(answer.parts, []) if isinstance(answer, _Answer) else answer
+        return Verdict.ERROR if verdict is None else verdict
 
     def _live_judge(self, cell: int) -> Peer:
         if cell not in self._judges:
@@ -252,22 +252,31 @@ class Rows:
                 self._server, self._program, stdin, stdout, allowance, self._cpu_seconds, self._work.patience_seconds
             )
         except Late as late:
-            self._note_late(cell, late)
+            self._note_late([cell], late)
 
 
-def checked(answer: list[Any], checks: list[tuple[str, Any]]) -> Verdict:
-    """The verdict on a runner's answer, of whatever shape, for one literal cell."""
+def checked(answer: list[Any], checks: list[Check]) -> Verdict | None:
+    """The verdict on a runner's answer, of whatever shape, for one literal cell; None where only a judge can tell."""
+    direct = all(is_direct(check[-1]) for check in checks)
     try:
-        if answer[1] == "u":
-            return Verdict.UNSUPPORTED
+        if answer[1] == "u":  # perhaps an iterator, which a test may consume
+            return None
         if answer[1] == "x":
             return Verdict.MEMORY if "MemoryError" in answer[2] else Verdict.ERROR
         _, tag, values = answer
-        if tag != "v":
+        if tag != "v" or type(values) is not list:
             return Verdict.ERROR
-        for encoded, (name, expected) in zip(values, checks, strict=True):
-            if not _CHECKS[name](codec.decode(encoded), expected):
+        if not direct and not all(map(codec.is_basic, values)):
+            return None
+        evaluation = Evaluation([codec.decode(value) for value in values])
+        for kind, *name, expression in checks:
+            value = evaluation.of(expression)
+            if kind != ASSERT:
+                evaluation.names[name[0]] = value
+            elif not value:
                 return Verdict.FAIL
+    except Undecided:
+        return None
     except codec.Unsupported:
         return Verdict.UNSUPPORTED
     except Exception:  # a frame out of shape, or a comparison that raises, as it would in the test

@@ -33,16 +33,22 @@ _WARM_UP_CELLS = 64
 
 Namespace = dict[str, Any]
 
+# What random.seed does for a number, but none of its own code, which every runner would have to copy
+_random: Any = random._inst  # type: ignore[attr-defined]
+_seed = super(random.Random, _random).seed
+
 
 def serve(stream: FrameStream, output_bytes: int) -> None:
     """Answers calls until it is killed."""
-    program = _Program(None, "", "", output_bytes)
+    program: _Program | None = None
     while True:
         message = stream.read()
         kind, body = message[:1], message[1:]
         if kind == PROGRAM:
             code_hex, source, entry = marshal.loads(body)
             program = _Program(code_hex, source, entry, output_bytes)
+        elif program is None:
+            os._exit(1)
         elif kind == CALLS:
             (cell,) = CELL.unpack_from(body)
             stream.write(program.cell(cell, body[CELL.size :]))
@@ -59,7 +65,7 @@ def warm_up() -> None:
     Done once by the zygote: what every runner would find out anew, and pay for in copied pages, it then inherits.
     """
     program = _Program(None, "def f(x):\n    return [x]", "f", 1 << 10)
-    calls = codec.dumps([((1, "a", [2.5]), {})])
+    calls = marshal.dumps([((1, "a", [2.5]), {})])
     for number in range(_WARM_UP_CELLS):
         program.cell(number, calls)
         program.remote(number, True, codec.dumps(((1,), {})))
@@ -81,12 +87,13 @@ class _Program:
         except BaseException as error:
             self._broken = error
 
-    def cell(self, cell: int, encoded_calls: bytes) -> bytes:
-        """All calls of one literal test, in order, until one raises."""
+    def cell(self, cell: int, calls: bytes) -> bytes:
+        """All calls of one literal test (arguments, keyword arguments), in order, until one raises."""
         try:
             self._refresh()
-            values = [self._call(args, kwargs) for args, kwargs in codec.loads(encoded_calls, rich=True)]
-            return self._capped(cell, [cell, "v", [codec.encode(value) for value in values]])
+            # encoded before the next call, which may change what it returned
+            values = [codec.encode(self._call(args, kwargs)) for args, kwargs in marshal.loads(calls)]
+            return self._capped(cell, [cell, "v", values])
         except codec.Unsupported:
             return codec.to_bytes([cell, "u"])
         except BaseException as error:
@@ -140,7 +147,8 @@ def fresh_module(name: str) -> Namespace:
 
 def reset_interpreter() -> None:
     """The interpreter-wide state that programs commonly touch, as a new process would have it."""
-    random.seed(0)
+    _seed(0)
+    _random.gauss_next = None
     sys.setrecursionlimit(_RECURSION_LIMIT)
     decimal.setcontext(decimal.Context(decimal.DefaultContext.prec))
     if numpy_random := sys.modules.get("numpy.random"):

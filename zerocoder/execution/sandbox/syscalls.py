@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import struct
+from typing import Any
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUTS = 0x04000000
@@ -36,7 +37,19 @@ _LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT = 444, 445, 446  # one numbe
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
-_holding_the_gil = ctypes.PyDLL(None, use_errno=True)
+_fork = ctypes.PyDLL(None, use_errno=True)["fork"]  # holding the interpreter's lock
+
+
+def _declared(name: str, *types: Any) -> Any:
+    """A function whose arguments need no conversion by the caller; None where the system has no such function."""
+    function = getattr(ctypes.CDLL(None, use_errno=True), name, None)
+    if function is not None:
+        function.argtypes = types
+    return function
+
+
+_prctl_numbers = _declared("prctl", ctypes.c_int, *[ctypes.c_ulong] * 4)
+_prctl_program = _declared("prctl", ctypes.c_int, ctypes.c_ulong, ctypes.c_void_p, ctypes.c_ulong, ctypes.c_ulong)
 
 
 def machine() -> str:
@@ -56,7 +69,17 @@ def fork() -> int:
     The hooks of `threading` and `random` write to so many pages that they double the price of a fork, and all they do
     is to mend other threads' state and to seed anew, which a runner does for itself.
     """
-    return _check(int(_holding_the_gil.fork()), "fork")
+    return _check(int(_fork()), "fork")
+
+
+def knows_cores() -> bool:
+    """Whether this system lets processes choose their cores."""
+    return hasattr(os, "sched_setaffinity") and hasattr(_libc, "sched_getcpu")
+
+
+def current_core() -> int:
+    """The core this thread runs on. Only where `knows_cores`."""
+    return _check(int(_libc.sched_getcpu()), "sched_getcpu")
 
 
 def unshare(flags: int) -> None:
@@ -78,8 +101,7 @@ def pivot_to(new_root: str) -> None:
 
 
 def _prctl(option: int, value: int, what: str) -> None:
-    zero = ctypes.c_ulong(0)
-    _check(_libc.prctl(option, ctypes.c_ulong(value), zero, zero, zero), what)
+    _check(_prctl_numbers(option, value, 0, 0, 0), what)
 
 
 def set_parent_death_signal(number: int) -> None:
@@ -98,16 +120,14 @@ def set_no_new_privileges() -> None:
 
 def drop_capabilities() -> None:
     for capability in range(_NUM_CAPABILITIES):
-        _libc.prctl(_PR_CAPBSET_DROP, ctypes.c_ulong(capability), *[ctypes.c_ulong(0)] * 3)
+        _prctl_numbers(_PR_CAPBSET_DROP, capability, 0, 0, 0)
     header = struct.pack("II", _CAPABILITY_VERSION_3, 0)
     _check(_libc.capset(header, bytes(24)), "capset")
 
 
 def install_filter(program: ctypes.Array[ctypes.c_char]) -> None:
     """Adds a seccomp filter (a `sock_fprog`, see seccomp.py) to this process for good."""
-    zero = ctypes.c_ulong(0)
-    result = _libc.prctl(_PR_SET_SECCOMP, ctypes.c_ulong(_SECCOMP_MODE_FILTER), program, zero, zero)
-    _check(result, "seccomp")
+    _check(_prctl_program(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, program, 0, 0), "seccomp")
 
 
 def landlock_abi() -> int:

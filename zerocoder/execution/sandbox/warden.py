@@ -16,24 +16,26 @@ from .rows import Rows, Work
 from .wire import FrameStream
 
 PLAN, ROWS, REST = "plan", "rows", "rest"  # kinds of requests
-_PLAN_CPU_SECONDS = 4.0
-_PLAN_MEMORY_BYTES = 512 << 20
-_PLAN_OUTPUT_BYTES = 64 << 20
 
 
 def serve(trainer: FrameStream, server: zygote.Client) -> None:
     """Answers requests `(ticket, kind, ...)`. Raises EOFError when the trainer closes the connection."""
     work = Work("", [], 0.0, 0, 0, 0.0, False, False, 0)
     judges: dict[int, Peer] = {}
+    planner = Planner(server)
     while True:
+        server.core.leave()
         ticket, kind, *body = marshal.loads(trainer.read())
+        server.core.settle()
         if kind == PLAN:
-            trainer.write(b"[%d,%b]" % (ticket, _plan(server, *body)))
+            trainer.write(b"[%d,%b]" % (ticket, planner.plan(*body)))
             continue
         if kind == REST or body[0] is not None:  # the judges' tests are done with
             for peer in judges.values():
                 peer.end()
             judges.clear()
+        if kind == REST:
+            planner.rest()
         if kind == ROWS:
             new_work, cpu_seconds, programs = body
             work = work if new_work is None else Work.decoded(*new_work)
@@ -41,14 +43,37 @@ def serve(trainer: FrameStream, server: zygote.Client) -> None:
             trainer.write(json.dumps([ticket, outcomes]).encode())
 
 
-def _plan(server: zygote.Client, programs: list[str], tests: list[str], entry: str) -> bytes:
-    """The planner's answer as it stands, or `null` when parsing these sources takes too much."""
-    allowance = zygote.Allowance(_PLAN_MEMORY_BYTES, int(_PLAN_CPU_SECONDS) + 2, _PLAN_OUTPUT_BYTES)
-    peer = Peer(server, zygote.Role.PLANNER, allowance, [])
-    try:
-        peer.send(marshal.dumps((programs, tests, entry)))
-        return peer.receive(Budget([peer.pid], _PLAN_CPU_SECONDS))
-    except (Late, Gone):
-        return b"null"
-    finally:
-        peer.end()
+class Planner:
+    """The process that plans problems, until it fails at one or has done many."""
+
+    _CPU_SECONDS = 4.0
+    _MAX_PLANS = 64  # what a crafted source might do to its parser does not last, nor what its parser leaks
+    _ALLOWANCE = zygote.Allowance(512 << 20, int(_MAX_PLANS * _CPU_SECONDS) + 2, 64 << 20)
+
+    def __init__(self, server: zygote.Client) -> None:
+        self._server = server
+        self._peer: Peer | None = None
+        self._num_plans = 0
+
+    def plan(self, programs: list[str], tests: list[str], entry: str) -> bytes:
+        """The planner's answer as it stands, or `null` when parsing these sources takes too much."""
+        if self._peer is None:
+            self._peer = Peer(self._server, zygote.Role.PLANNER, self._ALLOWANCE, [])
+            self._num_plans = 0
+        peer = self._peer
+        self._num_plans += 1
+        answer = b"null"
+        try:
+            peer.send(marshal.dumps((programs, tests, entry)))
+            answer = peer.receive(Budget([peer.pid], self._CPU_SECONDS))
+        except (Late, Gone):
+            self._num_plans = self._MAX_PLANS
+        if self._num_plans == self._MAX_PLANS:
+            self.rest()
+        return answer
+
+    def rest(self) -> None:
+        """Ends the process until the next plan."""
+        if self._peer is not None:
+            self._peer.end()
+            self._peer = None

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from . import isolation, judge, planner, runner, script, seccomp, syscalls
+from .homecore import HomeCore
 from .wire import FrameStream
 
 _REQUEST = struct.Struct("<BqqqI")  # role, bytes of memory, seconds of CPU, pid to reap, bytes of output
@@ -24,6 +25,7 @@ _MAX_FDS = 3
 _CHANNEL = 3  # the descriptor of a forked process's connection to the warden
 _PATIENCE = 60.0
 _NUM_FILES = 64
+_ADDRESS_SPACE, _CPU_TIME = resource.RLIMIT_AS, resource.RLIMIT_CPU
 _LIMITS = {
     "RLIMIT_FSIZE": 0,
     "RLIMIT_CORE": 0,
@@ -46,12 +48,13 @@ class Role(IntEnum):
     STATUS = 11  # exit status of a process, or that it still runs
 
 
-_MAIN: dict[Role, Callable[[FrameStream, int], None]] = {
-    Role.RUNNER: runner.serve,
-    Role.JUDGE: judge.serve,
-    Role.PLANNER: planner.serve,
-    Role.SCRIPT: script.serve,
+_MAIN: dict[int, Callable[[FrameStream, int], None]] = {
+    int(Role.RUNNER): runner.serve,
+    int(Role.JUDGE): judge.serve,
+    int(Role.PLANNER): planner.serve,
+    int(Role.SCRIPT): script.serve,
 }
+_REAP, _STATUS = int(Role.REAP), int(Role.STATUS)
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,8 @@ class Client:
 
     RUNNING = 1 << 20  # not an exit status
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: socket.socket, pid: int) -> None:
+        self.core = HomeCore(pid)
         self._connection = connection
         self._connection.settimeout(_PATIENCE)
 
@@ -76,16 +80,22 @@ class Client:
         """Forks a process whose channel is `fds[0]` (a script: then standard input and output). Returns its pid."""
         request = _REQUEST.pack(role, allowance.memory_bytes or 0, allowance.cpu_seconds, 0, allowance.output_bytes)
         socket.send_fds(self._connection, [request], fds)
-        return self._answer()[0]
+        pid = self._answer()[0]
+        self.core.join(pid)
+        return pid
 
     def reap(self, pid: int) -> None:
         """Forgets a process that was killed."""
+        self.core.part(pid)
         self._connection.sendall(_REQUEST.pack(Role.REAP, 0, 0, pid, 0))
 
     def status(self, pid: int) -> int:
         """Exit status as of `os.waitstatus_to_exitcode`, or RUNNING. Forgets the process unless it runs."""
         self._connection.sendall(_REQUEST.pack(Role.STATUS, 0, 0, pid, 0))
-        return self._answer()[1]
+        status = self._answer()[1]
+        if status != self.RUNNING:
+            self.core.part(pid)
+        return status
 
     def _answer(self) -> tuple[int, int]:
         data = self._connection.recv(_ANSWER.size, socket.MSG_WAITALL)
@@ -107,53 +117,59 @@ def serve(connection: socket.socket, level: isolation.Level, interpreter_bytes: 
     runner.warm_up()
     gc.collect()
     gc.freeze()
+    own = connection.fileno()
+    interpreter = interpreter_bytes or 0
     while True:
         request, fds, _, _ = socket.recv_fds(connection, _REQUEST.size, _MAX_FDS, socket.MSG_WAITALL)
         if len(request) != _REQUEST.size:
             os._exit(0)
         role, memory, cpu, pid, output = _REQUEST.unpack(request)
-        if role == Role.REAP:
+        if role == _REAP:
             os.waitpid(pid, 0)
-        elif role == Role.STATUS:
+        elif role == _STATUS:
             ended, status = os.waitpid(pid, os.WNOHANG)
             code = os.waitstatus_to_exitcode(status) if ended else Client.RUNNING
             connection.sendall(_ANSWER.pack(pid, code))
         else:
             child = syscalls.fork()
             if child == 0:
-                connection.close()
-                memory = None if interpreter_bytes is None else interpreter_bytes + memory
-                _become(Role(role), fds, Allowance(memory, cpu, output), lid)
+                os.close(own)
+                _become(role, fds, interpreter and interpreter + memory, cpu, output, lid)
             for fd in fds:
                 os.close(fd)
             connection.sendall(_ANSWER.pack(child, 0))
 
 
-def _become(role: Role, fds: list[int], allowance: Allowance, lid: object) -> None:
-    """In the fork: descriptors, limits, lid, then the role. Never returns."""
+def _become(role: int, fds: list[int], memory: int, cpu: int, output: int, lid: object) -> None:
+    """In the fork: descriptors, limits, lid, then the role. Never returns. `memory` of 0 is without limit.
+
+    Whatever is touched here is a page to copy, for every process: so no enum, no dataclass and no loop that can go.
+    """
     try:
         isolation.die_with_parent()
-        for fd, wanted in zip(fds, (_CHANNEL, 0, 1), strict=False):
-            os.dup2(fd, wanted)
+        os.dup2(fds[0], _CHANNEL)
+        if len(fds) > 1:
+            os.dup2(fds[1], 0)
+            os.dup2(fds[2], 1)
         os.closerange(_CHANNEL + 1, _NUM_FILES)
-        if allowance.memory_bytes is not None:
-            _lower("RLIMIT_AS", allowance.memory_bytes)
-        _lower("RLIMIT_CPU", allowance.cpu_seconds)
+        if memory:
+            _lower(_ADDRESS_SPACE, memory)
+        _lower(_CPU_TIME, cpu)
         if lid is not None:
             syscalls.install_filter(lid)  # type: ignore[arg-type]
-        _MAIN[role](FrameStream(_CHANNEL), allowance.output_bytes)
+        _MAIN[role](FrameStream(_CHANNEL), output)
     finally:
         os._exit(1)
 
 
 def _limit_all() -> None:
     for name, value in _LIMITS.items():
-        _lower(name, value)
+        if (number := getattr(resource, name, None)) is not None:  # not every system has them all
+            _lower(number, value)
 
 
-def _lower(name: str, value: int) -> None:
-    """Sets a limit for good, where the system has it and does not already allow less."""
-    if (number := getattr(resource, name, None)) is not None:
-        hard = resource.getrlimit(number)[1]
-        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(number, (value, value))
+def _lower(number: int, value: int) -> None:
+    """Sets a limit for good, where it does not already allow less."""
+    hard = resource.getrlimit(number)[1]
+    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(number, (value, value))

@@ -28,9 +28,11 @@ from .core import (
     dumps,
     encode,
     from_bytes,
+    is_basic,
     is_mutable,
     loads,
     overwrite,
+    paced,
     to_bytes,
 )
 
@@ -47,8 +49,10 @@ __all__ = [
     "dumps",
     "encode",
     "from_bytes",
+    "is_basic",
     "is_mutable",
     "loads",
     "overwrite",
+    "paced",
     "to_bytes",
 ]

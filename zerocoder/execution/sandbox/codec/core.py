@@ -14,6 +14,7 @@ MAX_KEY_BITS = 1 << 14  # of an int in a key: comparing a Decimal to an int take
 _SMALL_INT = 1 << 62
 _COLLISION_SECONDS = 0.5
 _COLLISION_STRIDE = 32
+_BASIC_TAGS = frozenset("tdszbicr")
 
 Encoder = Callable[[Any, int, bool], Any]  # value, depth, whether iterators may be consumed
 Row = Callable[["Decoder", Any, int], Any]  # decoder of what is inside, body, depth
@@ -74,6 +75,20 @@ def from_bytes(data: bytes) -> Any:
 def decode(encoded: Any, rich: bool = False) -> Any:
     """The value of an encoded form, plain or rich (see the package). Raises Unsupported for what no encoder writes."""
     return (_RICH if rich else _PLAIN).decode(encoded, 0)
+
+
+def is_basic(encoded: Any) -> bool:
+    """Whether an encoded form stands for instances of the very builtins that the plain decoder makes of it."""
+    pending = [encoded]
+    while pending:
+        item = pending.pop()
+        if type(item) is dict:
+            if not item.keys() <= _BASIC_TAGS:
+                return False
+            pending += item.values()
+        elif type(item) is list:
+            pending += item
+    return True
 
 
 def is_mutable(value: Any) -> bool:
@@ -141,7 +156,7 @@ class Decoder:
         if type(body) is not list or not all(type(pair) is list and len(pair) == 2 for pair in body):
             raise Unsupported("a dict holds pairs")
         keys, values = self.keys.decode, self.decode
-        return {keys(key, depth): values(value, depth) for key, value in _paced(body)}
+        return {keys(key, depth): values(value, depth) for key, value in paced(body)}
 
 
 def items_of(items: Iterable[Any], depth: int, iterators: bool) -> list[Any]:
@@ -207,7 +222,7 @@ def _encode_iterator(value: Any, depth: int, iterators: bool) -> dict[str, Any]:
     return {"g": [items[:MAX_ITERATED], len(items) <= MAX_ITERATED]}
 
 
-def _paced(items: list[Any]) -> Iterator[Any]:
+def paced(items: Iterable[Any]) -> Iterator[Any]:
     """The items of a set or dict to be built; stops when building is slow, as keys chosen to collide make it."""
     start = time.thread_time()
     for n, item in enumerate(items, 1):
@@ -220,7 +235,7 @@ def _decode_set(decoder: Decoder, body: Any, depth: int) -> set[Any]:
     if type(body) is not list:
         raise Unsupported("a set holds a list")
     keys = decoder.keys.decode
-    return {keys(item, depth) for item in _paced(body)}
+    return {keys(item, depth) for item in paced(body)}
 
 
 def _decode_int(decoder: Decoder, body: Any, depth: int) -> int:

@@ -1,0 +1,300 @@
+"""Tests as calls and checks: what is translated means what Python says; what is not is left to a judge."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from execution_helpers import RunMatrix
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from zerocoder.execution import Limits
+from zerocoder.execution.sandbox import codec, rows
+from zerocoder.execution.sandbox.expressions import Evaluation, Undecided
+from zerocoder.execution.sandbox.translation import NotTranslated, translate
+from zerocoder.execution.sandbox.verdict import Verdict
+
+# f returns its arguments as a list; every test below passes
+TRANSLATED = [
+    "assert f(1) == [1]",
+    "assert f(1)",
+    "assert not f()",
+    "assert [1] == f(1)",
+    "assert f(1) != [2]",
+    "assert f(3)[0] is not None",
+    "assert f(None)[0] is None",
+    "assert f(True)[0] is True",
+    "assert [1] in [f(1), f(2)]",
+    "assert 1 in f(1) and 2 not in f(1)",
+    "r = f(2, 1)\nassert sorted(r) == [1, 2]\nassert r == [2, 1]",
+    "assert f(2, 1)[::-1] == [1, 2]",
+    "assert f(2, 1)[-1] == 1",
+    "assert abs(f(1.5)[0] - 1.0) < 0.5 + 1e-9",
+    "assert -f(2)[0] + 3 ** 2 == 7",
+    "import math\nassert math.isclose(f(0.1 + 0.2)[0], 0.3, rel_tol=1e-9)",
+    "import math as m\nassert m.sqrt(f(4)[0]) == 2 and m.pi > 3",
+    "from math import isclose, inf\nassert isclose(f(inf)[0], inf)",
+    "assert round(f(1.256)[0], 2) == 1.26",
+    "assert round(f(1.256)[0], ndigits=2) == 1.26",
+    "assert isinstance(f(1), list)",
+    "assert isinstance(f(1)[0], (int, float))",
+    "assert type(f(1)) == list",
+    "assert type(f(1)) is list",
+    "assert len(f()) == 0",
+    "assert set(f(1, 1)) == {1}",
+    "assert tuple(f(1)) == (1,)",
+    "assert sum(f(1, 2)) == 3 and max(f(1, 2)) == 2 and min(f(1, 2)) == 1",
+    "assert any(f(0, 1)) and not all(f(0, 1))",
+    "assert f('ab')[0].upper() == 'AB'",
+    "assert f('a b')[0].split() == ['a', 'b']",
+    "assert f({'a': 1})[0].get('a') == 1",
+    "assert f({'a': 1})[0]['a'] == 1",
+    "assert f('z' * 12) == ['z' * 12]",
+    "assert f([[i, i + 1] for i in range(0, 6, 3)]) == [[[0, 1], [3, 4]]]",
+    "assert f({k: v for k, v in [(1, 2)]}, {n % 2 for n in range(9)}) == [{1: 2}, {0, 1}]",
+    "assert f([x for x in range(9) if x % 2 if x > 3]) == [[5, 7]]",
+    "assert f([(x, y) for x in range(2) for y in range(x + 1)]) == [[(0, 0), (1, 0), (1, 1)]]",
+    "assert f([[0] * 2 for _ in range(2)]) == [[[0, 0], [0, 0]]]",
+    "assert f(list(range(5))[::-1]) == [[4, 3, 2, 1, 0]]",
+    "assert f(sum(x for x in range(4))) == [6]",
+    "xs = [1, 2]\nassert f(xs) == [[1, 2]]",
+    "xs = [1, 2]\nexpected = [xs[::-1]]\nassert f([2, 1]) == expected",
+    "xs: list = [1]\nr = f(xs)\nxs = [2]\nassert r == [[1]] and xs == [2]",
+    "n = 5\nassert f(n, n + 1) == [5, 6]\nassert f(n) == [5]",
+    "assert 0 < len(f(1, 2)) <= 2",
+    "assert f(1) == f(1)",
+    "assert (1 if f(1) else 2) == 1",
+    "assert f(1) == [1] or False",
+    "assert f(1) == [1], 'a message'",
+    "'''A docstring.'''\npass\nf(3)\nassert f(1) == [1]",
+    "a = f(1)\nb = a + f(2)\nassert b == [1, 2]",
+    "assert {1: f(1)} == {1: [1]} and {1, 2} == set(f(1, 2)) and (f(1), 2) == ([1], 2)",
+    "assert float('inf') > f(1)[0]",
+    "assert str(f(1)) == '[1]' and bool(f(1)) and int(f('7')[0]) == 7",
+    "assert f(1) < [2] and f(2) >= [1]",
+    "assert f(7)[0] // 2 == 3 and f(7)[0] % 4 == 3 and f(6)[0] & 3 == 2",
+]
+RETURNS_ITS_ARGUMENTS = "def f(*args): return list(args)"
+TO_A_JUDGE = "\nfor _ in (): pass"
+
+NOT_TRANSLATED = [
+    "for n in (1, 2):\n    assert f(n) == [n]",
+    "try:\n    f(1)\nexcept ValueError:\n    pass",
+    "xs = [2, 1]\nf(xs)\nassert xs == [1, 2]",  # the call may have changed them
+    "xs = [2, 1]\nassert f(xs) == sorted(xs)",
+    "xs = [2, 1]\nassert sorted(xs) == f(xs)",
+    "xs = [2, 1]\nassert xs == f(xs)",
+    "xs = [2, 1]\nys = xs\nf(ys)\nassert xs == [2, 1]",
+    "xs = [2, 1]\nys = [xs]\nf(xs)\nassert ys == [[2, 1]]",
+    "xs = ([2, 1],)\nf(xs)\nassert xs == ([2, 1],)",
+    "xs = [1]\nassert f(xs) and f(xs)",
+    "xs = [1]\nr = f(1)\npair = [xs, r]\nf(xs)\nassert pair == 1",
+    "ys = [5]\nzs = f(ys)\nassert zs is ys",
+    "assert f(1) is f(1)",
+    "assert f(1) == [1] or f(2)",  # the second call might be skipped
+    "assert not (f(1) and f(2))",
+    "assert 1 < f(1) < f(2)",
+    "assert f(2) if f(1) else True",
+    "assert [f(n) for n in (1, 2)]",
+    "assert f(f(1))",  # an argument that depends on a value
+    "r = f(1)\nassert f(r) == [[1]]",
+    "r = f(1)\nr += [2]\nassert r",
+    "r = f(1)\nr.append(2)\nassert r == [1, 2]",
+    "a, b = f(1, 2)\nassert a == 1",
+    "a = b = f(1)\nassert a",
+    "assert f(*[1])",
+    "assert f(**{'a': 1})",
+    "assert f(x)",
+    "assert all(x > 0 for x in f(1))",
+    "assert sorted(f(1), key=abs)",
+    "assert f(1) == open('x')",
+    "assert math.pi == f(1)",
+    "import os\nassert f(1)",
+    "from math import *\nassert f(1)",
+    "from math import factorial\nassert f(1)",
+    "f = 1\nassert f",
+    "def f(x): return 1\nassert f(1)",
+    "import math as f\nassert f(1)",
+    "f(1)[0] = 2\nassert f(1)",
+    "assert f(1)[0].x",
+    "assert f'{f(1)}'",
+    "assert (lambda: f(1))()",
+    "assert f('x' * 10**9)",
+    "assert f(10**10**10)",
+    "assert f([0] * 10**9)",
+    "assert f(list(range(10**9)))",
+    "assert f([i for i in range(10**5)])",
+    "assert f(1 / 0)",
+    f"assert f(1) == {1 << 20_000:#x}",
+    "assert True",
+    "x = 1",
+    "",
+    "assert f(",
+    "f(1); del f",
+    " and ".join(["assert len(f(1)) + 1 == 2"] + ["len([1]) < len(f(2)) + 5"] * 60),
+]
+
+
+@pytest.mark.parametrize("test", TRANSLATED)
+def test_what_is_translated(test: str) -> None:
+    calls, checks = translate(test, "f")
+    assert calls and checks
+
+
+def test_verdicts_are_those_of_a_judge(matrix: RunMatrix) -> None:
+    programs = [
+        RETURNS_ITS_ARGUMENTS,
+        "def f(*args): return 1",
+        "def f(*args): return None",
+        "def f(*args): raise ValueError('no')",
+        "def f(*args): yield from args",
+        "def f(*args): return [*args, 1]",
+        "def f(*args): return dict.fromkeys(map(str, args))",
+        "import collections\ndef f(*args): return collections.namedtuple('P', 'x')(1)",
+        "import enum\nclass E(enum.IntEnum):\n    A = 1\ndef f(*args): return [E.A, E.A]",
+        "class L(list): pass\ndef f(*args): return L(args)",
+        "from decimal import Decimal\ndef f(*args): return [Decimal('1.5')]",
+        "made = []\ndef f(*args):\n    made.extend(args)\n    return made",
+    ]
+    translated = matrix(programs, TRANSLATED)
+    assert translated == matrix(programs, [test + TO_A_JUDGE for test in TRANSLATED])
+    assert translated[0] == ["PASS"] * len(TRANSLATED)
+
+
+@pytest.mark.parametrize("test", NOT_TRANSLATED)
+def test_what_is_left_to_a_judge(test: str) -> None:
+    with pytest.raises(NotTranslated):
+        translate(test, "f")
+
+
+def test_a_value_is_taken_before_the_next_call_changes_it(matrix: RunMatrix) -> None:
+    program = "made = []\ndef f(x):\n    made.append(x)\n    return made"
+    assert matrix([program], ["assert f(1) == [1]\nassert f(2) == [1, 2]"]) == [["PASS"]]
+
+
+def test_tests_that_make_the_same_calls_share_a_run(matrix: RunMatrix) -> None:
+    """Two late tests end a row; those that differ in what they expect only are one run and count once."""
+    program = "def f(x):\n    while x == 0: pass\n    return x"
+    tests = ["assert f(0) == 1", "assert f(0) == 2", "assert not f(0)", "assert f(1) == 1", "assert f(1) == 2"]
+    limits = Limits(cpu_seconds=0.1, cancel_after=2)
+    assert matrix([program], tests, "f", limits) == [["TIMEOUT", "TIMEOUT", "TIMEOUT", "PASS", "FAIL"]]
+
+
+def test_the_same_argument_twice_is_one_object(matrix: RunMatrix) -> None:
+    assert matrix(["def f(a, b): return a is b"], ["xs = [1]\nassert f(xs, xs)", "assert not f([1], [1])"]) == [
+        ["PASS", "PASS"]
+    ]
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        "\n".join(["x0 = f(1)", *(f"x{n + 1} = [x{n}, x{n}]" for n in range(60)), "assert sorted(x60)"]),
+        "\n".join(["x0 = f(1)", *(f"x{n + 1} = x{n} + x{n}" for n in range(60)), "assert x60"]),
+        "\n".join(["x0 = len(f(1)) + 2", *(f"x{n + 1} = x{n} * x{n}" for n in range(60)), "assert x60"]),
+        "assert 10 ** (len(f(1)) * 10**6)",
+        "assert 'ab' * (len(f(1)) * 10**6)",
+        "assert len(range(len(f(1)) * 10**9))",
+        "assert '%9d' % len(f(1))",
+    ],
+)
+def test_what_would_grow_is_undecided(test: str) -> None:
+    _, checks = translate(test, "f")
+    assert rows.checked([0, "v", [[1]]], checks) is None
+
+
+def test_a_value_too_large_to_look_at_is_undecided() -> None:
+    _, checks = translate("assert sorted(f(1)) == sorted(f(2))", "f")
+    assert rows.checked([0, "v", [[0] * 10**6, [0] * 10**6]], checks) is None
+    assert rows.checked([0, "v", [[2, 1], [1, 2]]], checks) is Verdict.PASS
+
+
+def test_only_the_planner_loops() -> None:
+    loop = ("comprehension", "list", ("const", 1), ((("x",), ("const", [1]), ()),))
+    assert Evaluation(can_loop=True).of(loop) == [1]
+    with pytest.raises(Undecided):
+        Evaluation().of(loop)
+
+
+# Random straight lines, against Python itself.
+
+SMALL = st.one_of(
+    st.integers(-3, 9).map(str),
+    st.sampled_from(["0.5", "-1.5", "True", "None", "'ab'", "''", "[]", "[1, 2]", "(1,)", "{1: 2}", "{3}", "a", "b", "r"]),
+)  # fmt: skip
+CALLS = st.lists(SMALL, max_size=2).map(lambda args: f"f({', '.join(args)})")
+
+
+def composed(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    operators = st.sampled_from(
+        ["+", "-", "*", "/", "//", "%", "**", "&", "|", "==", "!=", "<", ">=", "in", "is", "and", "or"]
+    )
+    functions = st.sampled_from(
+        [
+            "len",
+            "sorted",
+            "sum",
+            "abs",
+            "min",
+            "max",
+            "set",
+            "list",
+            "tuple",
+            "any",
+            "all",
+            "str",
+            "int",
+            "bool",
+            "round",
+            "math.floor",
+        ]
+    )
+    return st.one_of(
+        st.tuples(inner, operators, inner).map(lambda parts: f"({' '.join(parts)})"),
+        st.tuples(functions, inner).map(lambda parts: f"{parts[0]}({parts[1]})"),
+        st.tuples(inner, SMALL).map(lambda parts: f"{parts[0]}[{parts[1]}]"),
+        st.tuples(inner, SMALL, inner).map(lambda parts: f"({parts[0]} if {parts[1]} else {parts[2]})"),
+        inner.map(lambda part: f"(not {part})"),
+        inner.map(lambda part: f"[x for x in {part}]"),
+        st.tuples(inner, inner).map(lambda parts: f"[{parts[0]}, {parts[1]}]"),
+        inner.map(lambda part: f"isinstance({part}, (int, list))"),
+    )
+
+
+EXPRESSIONS = st.recursive(st.one_of(SMALL, CALLS), composed, max_leaves=6)
+STATEMENTS = st.one_of(
+    st.tuples(st.sampled_from("abr"), EXPRESSIONS).map(lambda parts: f"{parts[0]} = {parts[1]}"),
+    EXPRESSIONS.map(lambda part: f"assert {part}"),
+)
+
+
+def a_program(*args: Any) -> Any:
+    """Returns, changes or keeps what it is given, as the number of arguments says."""
+    for arg in args:
+        if isinstance(arg, list):
+            arg.append(7)
+    return list(args) if len(args) != 1 else args[0]
+
+
+@settings(max_examples=1500, deadline=None)
+@given(st.lists(STATEMENTS, min_size=1, max_size=4), EXPRESSIONS)
+def test_a_translation_says_what_python_says(statements: list[str], last: str) -> None:
+    test = "\n".join(["import math", "a = [3, 1]", "b = 2", "r = 'x'", *statements, f"assert {last}"])
+    try:
+        calls, checks = translate(test, "f")
+    except NotTranslated:
+        return
+    try:
+        exec(test, {"f": lambda *args: codec.loads(codec.dumps(a_program(*args)))})
+        said: Verdict | None = Verdict.PASS
+    except AssertionError:
+        said = Verdict.FAIL
+    except Exception:
+        said = Verdict.ERROR
+    try:
+        values = [codec.encode(a_program(*args)) for args, _ in calls]
+    except codec.Unsupported:
+        return
+    got = rows.checked([0, "v", values], checks)
+    assert got in (said, None)

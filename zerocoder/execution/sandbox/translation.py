@@ -1,0 +1,371 @@
+"""Tests into calls with constant arguments, which the runner makes, and checks of what they return, for the warden.
+
+A test is translated when it is a straight line of assignments and assertions in the language of expressions.py, and
+when that means the same whether checks come between its calls or after them. Everything else is NotTranslated: loops,
+exceptions, arguments that depend on values or are looked at after a call may have changed them, calls that a short
+circuit might skip.
+
+    xs = [1, 2]                  calls   [(([1, 2],), {})]
+    r = f(xs)                    checks  [("assert", r[0] == 1 and len(r) == 2)], with r as the first call's value
+    assert r[0] == 1 and len(r) == 2
+"""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from . import codec
+from .expressions import (
+    AND,
+    BINARY,
+    CALL,
+    COMPARE,
+    COMPREHENSION,
+    CONST,
+    DICT,
+    FUNCTIONS,
+    IF,
+    ITEM,
+    KEYWORDS,
+    LIST,
+    METHOD,
+    METHODS,
+    NAME,
+    OR,
+    SET,
+    SLICE,
+    TUPLE,
+    TYPE,
+    TYPES,
+    UNARY,
+    VALUE,
+    Evaluation,
+    Expression,
+)  # fmt: skip
+
+ASSERT, LET = "assert", "let"
+MAX_PARTS = 400  # of the checks of one test
+_CONSTANTS = (int, float, complex, str, bytes, bool, type(None))
+_SINGLETONS = (None, True, False)
+_COMPARISONS: dict[type[ast.cmpop], str] = {
+    ast.Eq: "==", ast.NotEq: "!=", ast.Is: "is", ast.IsNot: "is not", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">",
+    ast.GtE: ">=", ast.In: "in", ast.NotIn: "not in",
+}  # fmt: skip
+_BINARY: dict[type[ast.operator], str] = {
+    ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%", ast.Pow: "**",
+    ast.BitAnd: "&", ast.BitOr: "|", ast.BitXor: "^",
+}  # fmt: skip
+_UNARY: dict[type[ast.unaryop], str] = {ast.USub: "-", ast.UAdd: "+", ast.Invert: "~", ast.Not: "not"}
+
+Call = tuple[tuple[Any, ...], dict[str, Any]]
+Check = tuple[Any, ...]  # (ASSERT, expression) or (LET, name, expression)
+
+
+class NotTranslated(Exception):
+    """The test needs a judge."""
+
+
+def translate(source: str, entry: str) -> tuple[list[Call], list[Check]]:
+    """The calls of `entry` in a test and the checks of their values. Raises NotTranslated."""
+    translation = _Translation(entry)
+    try:
+        for statement in ast.parse(source).body:
+            translation.statement(statement)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError) as error:
+        raise NotTranslated from error
+    if not translation.calls or sum(1 for check in translation.checks for _ in _parts(check)) > MAX_PARTS:
+        raise NotTranslated
+    return translation.calls, translation.checks
+
+
+class _Translation:
+    def __init__(self, entry: str) -> None:
+        self.calls: list[Call] = []
+        self.checks: list[Check] = []
+        self._entry = entry
+        self._names: dict[str, Expression] = {}
+        self._modules: dict[str, str] = {}  # what a name stands for: `math`, or `math.isclose`
+        # Names that may share a mutable value have an origin in common. Once a call got it, nobody may look at it.
+        self._origins: dict[str, set[int]] = {}
+        self._spent: set[int] = set()
+        self._touched: set[int] = set()  # origins of what the expression at hand has read
+        self._numbers = itertools.count()
+        self._may_call = True
+        self._in_arguments = False
+
+    def statement(self, statement: ast.stmt) -> None:
+        self._touched = set()
+        match statement:
+            case ast.Pass() | ast.Expr(ast.Constant()):
+                pass
+            case ast.Import(names) if all(alias.name == "math" for alias in names):
+                for alias in names:
+                    self._import(alias.asname or "math", "math")
+            case ast.ImportFrom("math", names, 0) if all(_is_of_math(alias.name) for alias in names):
+                for alias in names:
+                    self._import(alias.asname or alias.name, f"math.{alias.name}")
+            case ast.Expr(ast.Call(ast.Name(name)) as call) if name == self._entry:
+                self.expression(call)
+            case ast.Assign([ast.Name(name)], value) | ast.AnnAssign(ast.Name(name), _, ast.expr() as value):
+                self._let(name, value)
+            case ast.Assert(test):
+                self._assert(test)
+            case _:
+                raise NotTranslated
+
+    def _import(self, name: str, meaning: str) -> None:
+        self._define(name)
+        self._modules[name] = meaning
+
+    def _define(self, name: str) -> None:
+        if name == self._entry:
+            raise NotTranslated
+        self._names.pop(name, None)
+        self._modules.pop(name, None)
+        self._origins[name] = set()
+
+    def _let(self, name: str, value: ast.expr) -> None:
+        expression = self.expression(value)
+        self._define(name)
+        self._origins[name] = self._touched | {next(self._numbers)}
+        if expression[0] not in (CONST, VALUE):
+            self.checks.append((LET, name, expression))
+            expression = NAME, name
+        self._names[name] = expression
+
+    def _assert(self, test: ast.expr) -> None:
+        if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And):
+            for part in test.values:  # of which each has to hold
+                self._assert(part)
+        else:
+            self.checks.append((ASSERT, self.expression(test)))
+
+    def expression(self, node: ast.expr) -> Expression:
+        """An expression, evaluated already where it does not depend on calls."""
+        try:
+            constant = ast.literal_eval(node)
+        except (ValueError, TypeError):
+            return self._folded(self._translated(node))
+        if not self._in_arguments and any(_is_long(part) for part in ast.walk(node)):
+            raise NotTranslated
+        return CONST, constant
+
+    def _translated(self, node: ast.expr) -> Expression:
+        rule = _RULES.get(type(node))
+        if rule is None:
+            raise NotTranslated
+        return rule(self, node)
+
+    def _folded(self, expression: Expression) -> Expression:
+        return expression if _kinds(expression) & {VALUE, NAME, TYPE} else self._evaluated(expression)
+
+    def _without_calls(self, translate: Callable[[], Expression]) -> Expression:
+        """What might be skipped, or come more than once."""
+        before, self._may_call = self._may_call, False
+        try:
+            return translate()
+        finally:
+            self._may_call = before
+
+    def _all(self, nodes: list[ast.expr]) -> tuple[Expression, ...]:
+        return tuple(self.expression(node) for node in nodes)
+
+    def _name(self, node: ast.Name) -> Expression:
+        if (expression := self._names.get(node.id)) is not None:
+            origins = self._origins[node.id]
+            if origins & self._spent and not _is_immutable(expression):
+                raise NotTranslated
+            if not _is_immutable(expression):
+                self._touched |= origins
+            return expression
+        if node.id in TYPES and node.id not in self._modules:
+            return TYPE, node.id
+        return self._number(node)
+
+    def _number(self, node: ast.Name | ast.Attribute) -> Expression:
+        """One of math's constants."""
+        name = self._dotted(node)
+        value = getattr(math, name.removeprefix("math."), None) if name.startswith("math.") else None
+        if not isinstance(value, float):
+            raise NotTranslated
+        return CONST, value
+
+    def _dotted(self, node: ast.expr) -> str:
+        """What a function's or constant's name means; empty when that is not known."""
+        match node:
+            case ast.Name(name) if name not in self._names:
+                return self._modules.get(name, name)
+            case ast.Attribute(ast.Name(name), attribute) if self._modules.get(name) == "math":
+                return f"math.{attribute}"
+        return ""
+
+    def _call(self, node: ast.Call) -> Expression:
+        keywords = {keyword.arg: keyword.value for keyword in node.keywords if keyword.arg is not None}
+        if len(keywords) != len(node.keywords):
+            raise NotTranslated
+        if isinstance(node.func, ast.Name) and node.func.id == self._entry:
+            return self._entry_call(node.args, keywords)
+        name = self._dotted(node.func)
+        if name in FUNCTIONS and keywords.keys() <= KEYWORDS.get(name, set()):
+            named = tuple((keyword, self.expression(value)) for keyword, value in keywords.items())
+            return CALL, name, self._arguments(name, node.args), named
+        if isinstance(node.func, ast.Attribute) and node.func.attr in METHODS and not keywords:
+            return METHOD, node.func.attr, self.expression(node.func.value), self._all(node.args)
+        raise NotTranslated
+
+    def _arguments(self, name: str, nodes: list[ast.expr]) -> tuple[Expression, ...]:
+        """A function's arguments: a generator among them is consumed at once."""
+        return tuple(
+            self._comprehension(TUPLE, node.elt, node.generators)
+            if isinstance(node, ast.GeneratorExp) and name not in ("isinstance", "type", "bool")
+            else self.expression(node)
+            for node in nodes
+        )
+
+    def _entry_call(self, args: list[ast.expr], keywords: dict[str, ast.expr]) -> Expression:
+        if not self._may_call or self._in_arguments:
+            raise NotTranslated
+        before, self._touched, self._in_arguments = self._touched, set(), True
+        given = tuple(self._constant(arg) for arg in args)
+        named = {name: self._constant(value) for name, value in keywords.items()}
+        self._spent |= self._touched
+        self._touched, self._in_arguments = before, False
+        if before & self._spent:  # it was read, but maybe not looked at yet
+            raise NotTranslated
+        self.calls.append((given, named))
+        return VALUE, len(self.calls) - 1
+
+    def _constant(self, node: ast.expr) -> Any:
+        expression = self.expression(node)
+        if expression[0] != CONST:
+            raise NotTranslated
+        return expression[1]
+
+    def _compare(self, node: ast.Compare) -> Expression:
+        operators = [_COMPARISONS[type(op)] for op in node.ops]
+        left, first = self.expression(node.left), self.expression(node.comparators[0])
+        others = node.comparators[1:]  # a chain stops where it is false
+        operands = [first, *(self._without_calls(lambda other=other: self.expression(other)) for other in others)]  # type: ignore[misc]
+        for name, operand, before in zip(operators, operands, [left, *operands], strict=False):
+            if name in ("is", "is not") and not (_is_singleton(operand) or _is_singleton(before)):
+                raise NotTranslated
+        return COMPARE, left, tuple(zip(operators, operands, strict=True))
+
+    def _bool_op(self, node: ast.BoolOp) -> Expression:
+        first, *others = node.values
+        rest = [self._without_calls(lambda other=other: self.expression(other)) for other in others]  # type: ignore[misc]
+        return AND if isinstance(node.op, ast.And) else OR, self.expression(first), *rest
+
+    def _if(self, node: ast.IfExp) -> Expression:
+        condition = self.expression(node.test)
+        return IF, condition, *(self._without_calls(lambda n=n: self.expression(n)) for n in (node.body, node.orelse))  # type: ignore[misc]
+
+    def _dict(self, node: ast.Dict) -> Expression:
+        if None in node.keys:
+            raise NotTranslated
+        return DICT, self._all([key for key in node.keys if key is not None]), self._all(node.values)
+
+    def _subscript(self, node: ast.Subscript) -> Expression:
+        owner = self.expression(node.value)
+        if not isinstance(node.slice, ast.Slice):
+            return ITEM, owner, self.expression(node.slice)
+        bounds = (node.slice.lower, node.slice.upper, node.slice.step)
+        return SLICE, owner, *((CONST, None) if bound is None else self.expression(bound) for bound in bounds)
+
+    def _comprehension(
+        self, kind: str, item: ast.expr, generators: list[ast.comprehension], value: ast.expr | None = None
+    ) -> Expression:
+        """Of constants alone, so that it is never evaluated by the warden."""
+        hidden = dict(self._names)
+
+        def translated() -> Expression:
+            loops = []
+            for loop in generators:
+                if loop.is_async:
+                    raise NotTranslated
+                source = self.expression(loop.iter)
+                targets = loop.target.elts if isinstance(loop.target, ast.Tuple) else [loop.target]
+                names = tuple(target.id for target in targets if isinstance(target, ast.Name))
+                if len(names) != len(targets) or self._entry in names:
+                    raise NotTranslated
+                for name in names:
+                    self._names[name] = NAME, name
+                    self._origins.setdefault(name, set())
+                loops.append((names, source, self._all(loop.ifs)))
+            made = self.expression(item) if value is None else (TUPLE, *self._all([item, value]))
+            return COMPREHENSION, kind, made, tuple(loops)
+
+        try:
+            expression = self._without_calls(translated)
+        finally:
+            self._names = hidden
+        return self._evaluated(expression)
+
+    def _evaluated(self, expression: Expression) -> Expression:
+        try:
+            return CONST, Evaluation(can_loop=True).of(expression)
+        except Exception:  # Undecided, or it needs the values of calls, or the test raises it, too: a judge says so
+            raise NotTranslated from None
+
+
+def _is_of_math(name: str) -> bool:
+    return f"math.{name}" in FUNCTIONS or isinstance(getattr(math, name, None), float)
+
+
+def _is_long(node: ast.AST) -> bool:
+    """Whether comparing a Decimal to it takes long: the warden has no budget for that, a judge has one."""
+    value = getattr(node, "value", None)
+    return isinstance(value, int) and value.bit_length() > codec.MAX_KEY_BITS
+
+
+def _is_singleton(expression: Expression) -> bool:
+    return expression[0] == TYPE or (
+        expression[0] == CONST and any(expression[1] is singleton for singleton in _SINGLETONS)
+    )
+
+
+def _is_immutable(expression: Expression) -> bool:
+    return expression[0] == CONST and _never_changes(expression[1])
+
+
+def _never_changes(value: Any) -> bool:
+    if isinstance(value, (tuple, frozenset)):
+        return all(map(_never_changes, value))
+    return isinstance(value, (*_CONSTANTS, range))
+
+
+def _parts(expression: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
+    """An expression and all within it, and the tuples that hold those together."""
+    yield expression
+    if expression[:1] != (CONST,):
+        for part in expression:
+            if isinstance(part, tuple):
+                yield from _parts(part)
+
+
+def _kinds(expression: Expression) -> set[str]:
+    return {part[0] for part in _parts(expression) if part and isinstance(part[0], str)}
+
+
+_RULES: dict[type[ast.expr], Callable[[_Translation, Any], Expression]] = {
+    ast.Name: _Translation._name,
+    ast.Attribute: _Translation._number,
+    ast.Call: _Translation._call,
+    ast.Compare: _Translation._compare,
+    ast.BoolOp: _Translation._bool_op,
+    ast.IfExp: _Translation._if,
+    ast.Dict: _Translation._dict,
+    ast.Subscript: _Translation._subscript,
+    ast.List: lambda self, node: (LIST, *self._all(node.elts)),
+    ast.Tuple: lambda self, node: (TUPLE, *self._all(node.elts)),
+    ast.Set: lambda self, node: (SET, *self._all(node.elts)),
+    ast.UnaryOp: lambda self, node: (UNARY, _UNARY[type(node.op)], self.expression(node.operand)),
+    ast.BinOp: lambda self, node: (BINARY, _BINARY[type(node.op)], *self._all([node.left, node.right])),
+    ast.ListComp: lambda self, node: self._comprehension(LIST, node.elt, node.generators),
+    ast.SetComp: lambda self, node: self._comprehension(SET, node.elt, node.generators),
+    ast.DictComp: lambda self, node: self._comprehension(DICT, node.key, node.generators, node.value),
+}
