@@ -98,48 +98,59 @@ class _Writer:
     def __init__(self, source: str) -> None:
         """Raises: ValueError: libcst cannot parse the source."""
         import libcst
-        from libcst.metadata import MetadataWrapper
         from mutmut.mutation.mutators import mutation_operators
         from mutmut.mutation.pragma_handling import IgnoredCode
 
         try:
-            # A freshly parsed tree holds no node twice, so the wrapper need not copy it.
-            wrapper = MetadataWrapper(libcst.parse_module(source), unsafe_skip_copy=True)
+            module = libcst.parse_module(source)
         except libcst.ParserSyntaxError as error:
             raise ValueError("not parsable by libcst") from error
         visitor = _visitor_class()(mutation_operators, IgnoredCode(set(), set(), set()))
-        module = wrapper.visit(visitor)
+        module.visit(visitor)
         self.mutations: list[Mutation] = visitor.mutations
         self._module = module
         self._header = "".join(module.code_for_node(line) for line in module.header)
         self._footer = "".join(module.code_for_node(line) for line in module.footer)
         self._parts = [module.code_for_node(statement) for statement in module.body]
-        self._place = {id(node): i for i, statement in enumerate(module.body) for node in _walk(statement)}
+        self._place = {id(statement): i for i, statement in enumerate(module.body)}
+        self._parent = {id(child): node for statement in module.body for node, child in _edges(statement)}
 
     def write(self, index: int) -> str:
         """The source of the module with one mutation."""
-        import libcst
-        from mutmut.mutation.file_mutation import deep_replace
-
         mutation = self.mutations[index]
-        place = self._place[id(mutation.original_node)]
-        mutated = deep_replace(self._module.body[place], mutation.original_node, mutation.mutated_node)
-        assert isinstance(mutated, libcst.CSTNode)  # mutmut replaces nodes, it removes none
-        parts = [*self._parts[:place], self._module.code_for_node(mutated), *self._parts[place + 1 :]]
+        old, new = mutation.original_node, mutation.mutated_node
+        while id(old) not in self._place:  # only the way up to the statement is built anew
+            parent = self._parent[id(old)]
+            old, new = parent, _with_child(parent, old, new)
+        place = self._place[id(old)]
+        parts = [*self._parts[:place], self._module.code_for_node(new), *self._parts[place + 1 :]]
         return "".join([self._header, *parts, self._footer])
 
 
-def _walk(root: libcst.CSTNode) -> Iterator[libcst.CSTNode]:
+def _edges(root: libcst.CSTNode) -> Iterator[tuple[libcst.CSTNode, libcst.CSTNode]]:
+    """Each node below a root, after its parent."""
     stack = [root]
     while stack:
         node = stack.pop()
-        yield node
-        stack.extend(node.children)
+        for child in node.children:
+            yield node, child
+            stack.append(child)
+
+
+def _with_child(parent: libcst.CSTNode, old: libcst.CSTNode, new: libcst.CSTNode) -> libcst.CSTNode:
+    """A copy of a node with one child replaced."""
+    for name in parent.__dataclass_fields__:
+        value = getattr(parent, name)
+        if value is old:
+            return parent.with_changes(**{name: new})
+        if isinstance(value, (list, tuple)) and any(item is old for item in value):
+            return parent.with_changes(**{name: [new if item is old else item for item in value]})
+    raise LookupError("a child that none of its parent's fields holds")
 
 
 @cache
 def _visitor_class() -> Callable[..., Any]:
-    """mutmut's visitor, less two restrictions that only its trampolines and its defaults need."""
+    """mutmut's visitor, less what only its trampolines, its pragmas and its defaults need."""
     import libcst
     from mutmut.mutation.file_mutation import NEVER_MUTATE_FUNCTION_NAMES, MutationVisitor
 
@@ -149,6 +160,11 @@ def _visitor_class() -> Callable[..., Any]:
         )
 
     class Visitor(MutationVisitor):
+        METADATA_DEPENDENCIES = ()  # type: ignore[assignment]  # positions and outer functions take half of the time
+
+        def get_metadata(self, key: Any, node: libcst.CSTNode, default: Any = None) -> Any:
+            return default
+
         def _skip_node_and_children(self, node: libcst.CSTNode) -> bool:
             # mutmut skips decorated functions because it copies them (lru_cache!) and whatever is inside of len().
             if isinstance(node, libcst.FunctionDef):

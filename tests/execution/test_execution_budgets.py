@@ -62,6 +62,25 @@ def test_a_row_is_cancelled_after_so_many_late_tests(matrix: RunMatrix) -> None:
     assert matrix([ENDLESS], judged, limits=limits) == [["TIMEOUT", "TIMEOUT", "CANCELLED"]]
 
 
+def test_a_program_that_ends_on_no_test_is_cancelled_earlier(matrix: RunMatrix) -> None:
+    limits = Limits(cpu_seconds=0.05, cancel_after=4)
+    tests = [f"assert f({k}) == {k}" for k in range(6)]
+    programs = [ENDLESS, "def f(x):\n    while x: pass\n    return x", "def f(x):\n    while x < 5: pass\n    return x"]
+    assert matrix(programs, tests, limits=limits) == [
+        ["TIMEOUT"] * 2 + ["CANCELLED"] * 4,
+        ["PASS"] + ["TIMEOUT"] * 4 + ["CANCELLED"],
+        ["TIMEOUT"] * 2 + ["CANCELLED"] * 4,  # though it would have ended on the last
+    ]
+
+
+def test_programs_that_share_a_process_get_half_of_the_first_budget(executor: ProcessExecutor) -> None:
+    limits = Limits(cpu_seconds=1, cpu_floor=0.6, cpu_multiple=1)
+    job = as_job(["def f(x): return 1", slow(0.4)], ["assert f(1) == 1"], limits=limits)
+    together, apart = executor.run([replace(job, family=True), job])
+    assert names(together) == [["PASS"], ["TIMEOUT"]]
+    assert names(apart)[0] == ["PASS"] and names(apart)[1] != ["TIMEOUT"]
+
+
 def test_a_reference_is_never_cancelled(executor: ProcessExecutor) -> None:
     job = as_job([ENDLESS], TESTS, limits=Limits(cpu_seconds=0.1, cancel_after=1))
     cancelled, kept = executor.run([job, replace(job, cancel=False)])

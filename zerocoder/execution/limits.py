@@ -24,11 +24,13 @@ class Limits:
         long (and at least two seconds) by the clock.
     memory_mb: memory on top of the Python interpreter's own.
     output_kb: the returned values in encoded form, or the standard output of a script.
-    cpu_floor: CPU seconds of the first round; `cpu_seconds` where that is less.
+    cpu_floor: CPU seconds of the first round; `cpu_seconds` where that is less. Programs that share a process
+        (`Job.family`) get half, as what a process costs once is paid by one of them.
     cpu_multiple: the second round's budget in CPU times of the problem's median passing cell; 0 gives every cell
         `cpu_seconds` at once.
-    cancel_after: a program that was late on so many tests is taken for endless, and its other cells read CANCELLED;
-        0 runs every cell. Programs that share a process (`Job.family`) are cancelled after one late test.
+    cancel_after: a program that was late on so many tests (half as many, two at least, where it ended on none) is
+        taken for endless, and its other cells read CANCELLED; 0 runs every cell. Tests that make the same calls are
+        one run and count once. Programs that share a process (`Job.family`) are cancelled after one late test.
     state: what tests of one program share. `namespace`: a process, but no name of the program; what a test leaves
         behind in modules of the standard library stays visible to the next. `process`: nothing.
     """
@@ -52,10 +54,10 @@ class Limits:
         if self.state not in STATES:
             raise _out_of_range("state", self.state, f"one of {', '.join(STATES)}")
 
-    @property
-    def first_seconds(self) -> float:
-        """CPU seconds of the first round."""
-        return min(self.cpu_floor, self.cpu_seconds) if self.cpu_multiple else self.cpu_seconds
+    def first_seconds(self, family: bool) -> float:
+        """CPU seconds of the first round, for programs that share a process or do not."""
+        floor = self.cpu_floor / 2 if family else self.cpu_floor
+        return min(floor, self.cpu_seconds) if self.cpu_multiple else self.cpu_seconds
 
 
 def _is_number(value: object) -> bool:

@@ -73,7 +73,7 @@ class Progress:
         self._settle_without_running(job)
         self._keys = self._cache_keys(salt) if cache is not None else []
         self._round = 0
-        self.cpu_seconds = self.limits.first_seconds  # of the round
+        self.cpu_seconds = self.limits.first_seconds(job.family)  # of the round
         self._look_up()
 
     @property
@@ -144,7 +144,7 @@ class Progress:
 
     def next_round(self) -> bool:
         """Opens what was late for a second round with a larger budget; False when there is none."""
-        if self._round or self.limits.first_seconds >= self.limits.cpu_seconds:
+        if self._round or self.cpu_seconds >= self.limits.cpu_seconds:
             return False
         self._round = 1
         budget = self._second_budget()

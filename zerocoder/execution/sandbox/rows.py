@@ -82,6 +82,7 @@ class Rows:
         self._program: Program = (None, "")
         self._outcomes: dict[int, tuple[Verdict, int]] = {}  # of the program in progress
         self._num_late = 0
+        self._has_ended = False  # on any test
         self._undecided: list[int] = []  # literal cells that a judge has to see
 
     def run(self, programs: list[tuple[str | None, str, list[int]]]) -> list[list[tuple[int, int]]]:
@@ -92,7 +93,8 @@ class Rows:
             self._drop_runner()
 
     def _row(self, program: Program, cells: list[int]) -> list[tuple[int, int]]:
-        self._program, self._outcomes, self._num_late, self._undecided = program, {}, 0, []
+        self._program, self._outcomes, self._undecided = program, {}, []
+        self._num_late, self._has_ended = 0, False
         kinds = {cell: self._work.tests[cell][0] for cell in cells}
         self._literal_cells([cell for cell, kind in kinds.items() if kind == LITERAL])
         for cell in (cell for cell, kind in kinds.items() if kind != LITERAL or cell in self._undecided):
@@ -111,10 +113,14 @@ class Rows:
         work = self._work
         if work.first_failure and any(verdict is not Verdict.PASS for verdict, _ in self._outcomes.values()):
             return True
-        return bool(work.cancel_after) and self._num_late >= work.cancel_after
+        patience = work.cancel_after
+        if not self._has_ended:
+            patience = min(patience, max(2, (patience + 1) // 2))
+        return bool(patience) and self._num_late >= patience
 
     def _note(self, cell: int, verdict: Verdict, budget: Budget) -> None:
         self._outcomes[cell] = (verdict, budget.used_micros())
+        self._has_ended = True
 
     def _note_late(self, cells: list[int], late: Late) -> None:
         """Of cells that were one run."""
