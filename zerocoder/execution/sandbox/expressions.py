@@ -100,6 +100,8 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     **{f"math.{name}": getattr(math, name) for name in _MATH.split()},
 }  # fmt: skip
 FUNCTIONS = frozenset(_FUNCTIONS)
+ITERATING = frozenset(["sorted", "sum", "min", "max", "any", "all", "list", "tuple", "set", "frozenset", "len"])
+VIEWS = frozenset({"keys", "values", "items"})  # as lists: only for functions that iterate
 KEYWORDS = {"sorted": {"reverse"}, "round": {"ndigits"}, "math.isclose": {"rel_tol", "abs_tol"}}
 TYPES = {kind.__name__: kind for kind in (int, float, bool, complex, str, bytes, list, tuple, set, frozenset, dict)}
 _METHODS = """
@@ -219,7 +221,8 @@ class Evaluation:
         return _FUNCTIONS[name](*given, **{keyword: self.plain(arg) for keyword, arg in keywords})
 
     def _method(self, name: str, owner: Expression, args: tuple[Expression, ...]) -> Any:
-        return _short(getattr(self.plain(owner), name)(*[self.plain(arg) for arg in args]))
+        result = getattr(self.plain(owner), name)(*[self.plain(arg) for arg in args])
+        return _short(list(result) if name in VIEWS else result)
 
     def _item(self, owner: Expression, index: Expression) -> Any:
         return self.plain(owner)[self.plain(index)]

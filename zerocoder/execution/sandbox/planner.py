@@ -15,7 +15,7 @@ from typing import Any
 
 from . import codec
 from .runner import compile_source
-from .translation import NotTranslated, translate
+from .translation import NotTranslated, marshalled, translate
 from .wire import FrameStream
 
 
@@ -73,8 +73,8 @@ def _plan(source: str, entry: str) -> list[str] | None:
     """The calls, marshalled, in hexadecimal digits, and the checks as the codec writes them."""
     try:
         calls, checks = translate(source, entry)
-        marshalled, encoded = marshal.dumps(calls), codec.dumps(checks)
+        written, encoded = marshalled(calls), codec.dumps(checks)
         codec.loads(encoded)
     except (NotTranslated, codec.Unsupported, ValueError):
         return None
-    return [marshalled.hex(), encoded.decode("ascii")]
+    return [written.hex(), encoded.decode("ascii")]

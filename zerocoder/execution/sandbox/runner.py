@@ -65,7 +65,7 @@ def warm_up() -> None:
     Done once by the zygote: what every runner would find out anew, and pay for in copied pages, it then inherits.
     """
     program = _Program(None, "def f(x):\n    return [x]", "f", 1 << 10)
-    calls = marshal.dumps([((1, "a", [2.5]), {})])
+    calls = marshal.dumps([((1, "a", [2.5]), {}, ())])
     for number in range(_WARM_UP_CELLS):
         program.cell(number, calls)
         program.remote(number, True, codec.dumps(((1,), {})))
@@ -88,11 +88,13 @@ class _Program:
             self._broken = error
 
     def cell(self, cell: int, calls: bytes) -> bytes:
-        """All calls of one literal test (arguments, keyword arguments), in order, until one raises."""
+        """All calls of one literal test (translation.Call), in order, until one raises."""
         try:
             self._refresh()
-            # encoded before the next call, which may change what it returned
-            values = [codec.encode(self._call(args, kwargs)) for args, kwargs in marshal.loads(calls)]
+            values = []
+            for args, kwargs, wanted in marshal.loads(calls):  # encoded before the next call, which may change them
+                values.append(codec.encode(self._call(args, kwargs)))
+                values += [codec.encode(args[position]) for position in wanted]
             return self._capped(cell, [cell, "v", values])
         except codec.Unsupported:
             return codec.to_bytes([cell, "u"])

@@ -1,19 +1,19 @@
 """Tests into calls with constant arguments, which the runner makes, and checks of what they return, for the warden.
 
-A test is translated when it is a straight line of assignments and assertions in the language of expressions.py, and
-when that means the same whether checks come between its calls or after them. Everything else is NotTranslated: loops,
-exceptions, arguments that depend on values or are looked at after a call may have changed them, calls that a short
-circuit might skip.
+A test is translated when it consists of assignments, assertions and loops over constants, in the language of
+expressions.py, and when that means the same whether checks come between its calls or after them. Everything else is
+NotTranslated: exceptions, arguments that depend on values, parts of arguments that are looked at after a call may have
+changed them, calls that a short circuit might skip.
 
-    xs = [1, 2]                  calls   [(([1, 2],), {})]
-    r = f(xs)                    checks  [("assert", r[0] == 1 and len(r) == 2)], with r as the first call's value
-    assert r[0] == 1 and len(r) == 2
+    xs = [2, 1]                  calls   [(([2, 1],), {}, (0,))]: of the first argument, what the call left is wanted
+    r = f(xs)                    values  r and xs, as they came back
+    assert r == xs               checks  [("assert", ("compare", ("value", 0), (("==", ("value", 1)),)))]
 """
 
 from __future__ import annotations
 
 import ast
-import itertools
+import marshal
 import math
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -30,6 +30,7 @@ from .expressions import (
     FUNCTIONS,
     IF,
     ITEM,
+    ITERATING,
     KEYWORDS,
     LIST,
     METHOD,
@@ -43,13 +44,14 @@ from .expressions import (
     TYPES,
     UNARY,
     VALUE,
+    VIEWS,
     Evaluation,
     Expression,
 )  # fmt: skip
 
 ASSERT, LET = "assert", "let"
 MAX_PARTS = 400  # of the checks of one test
-_CONSTANTS = (int, float, complex, str, bytes, bool, type(None))
+_MAX_STATEMENTS = 200  # as executed
 _SINGLETONS = (None, True, False)
 _COMPARISONS: dict[type[ast.cmpop], str] = {
     ast.Eq: "==", ast.NotEq: "!=", ast.Is: "is", ast.IsNot: "is not", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">",
@@ -61,7 +63,8 @@ _BINARY: dict[type[ast.operator], str] = {
 }  # fmt: skip
 _UNARY: dict[type[ast.unaryop], str] = {ast.USub: "-", ast.UAdd: "+", ast.Invert: "~", ast.Not: "not"}
 
-Call = tuple[tuple[Any, ...], dict[str, Any]]
+Call = tuple[tuple[Any, ...], dict[str, Any], tuple[int, ...]]
+"""Arguments, keyword arguments, and the positions of arguments that are to come back as the call left them."""
 Check = tuple[Any, ...]  # (ASSERT, expression) or (LET, name, expression)
 
 
@@ -79,7 +82,15 @@ def translate(source: str, entry: str) -> tuple[list[Call], list[Check]]:
         raise NotTranslated from error
     if not translation.calls or sum(1 for check in translation.checks for _ in _parts(check)) > MAX_PARTS:
         raise NotTranslated
-    return translation.calls, translation.checks
+    return translation.calls, translation.numbered_checks()
+
+
+def marshalled(calls: list[Call]) -> bytes:
+    """The same bytes for equal calls, unless their arguments share parts: then those arrive as shared ones."""
+    parts = [
+        id(part) for args, kwargs, _ in calls for value in (*args, *kwargs.values()) for part in _mutable_within(value)
+    ]
+    return marshal.dumps(calls, 2 if len(parts) == len(set(parts)) else marshal.version)
 
 
 class _Translation:
@@ -89,16 +100,19 @@ class _Translation:
         self._entry = entry
         self._names: dict[str, Expression] = {}
         self._modules: dict[str, str] = {}  # what a name stands for: `math`, or `math.isclose`
-        # Names that may share a mutable value have an origin in common. Once a call got it, nobody may look at it.
-        self._origins: dict[str, set[int]] = {}
-        self._spent: set[int] = set()
-        self._touched: set[int] = set()  # origins of what the expression at hand has read
-        self._numbers = itertools.count()
+        self._num_statements = 0
+        self._parts_of: dict[str, set[int]] = {}  # for names that depend on values, what they share with constants
+        # By identity: constants are the very objects that the test would make, and share parts as those would.
+        self._given: dict[int, Any] = {}  # what calls got and may have changed
+        self._read: set[int] = set()  # what the statement at hand has read
         self._may_call = True
         self._in_arguments = False
 
     def statement(self, statement: ast.stmt) -> None:
-        self._touched = set()
+        self._read = set()
+        self._num_statements += 1
+        if self._num_statements > _MAX_STATEMENTS:
+            raise NotTranslated
         match statement:
             case ast.Pass() | ast.Expr(ast.Constant()):
                 pass
@@ -111,9 +125,11 @@ class _Translation:
             case ast.Expr(ast.Call(ast.Name(name)) as call) if name == self._entry:
                 self.expression(call)
             case ast.Assign([ast.Name(name)], value) | ast.AnnAssign(ast.Name(name), _, ast.expr() as value):
-                self._let(name, value)
+                self._let(name, self.expression(value))
             case ast.Assert(test):
                 self._assert(test)
+            case ast.For(target, source, body, []):
+                self._loop(_target_names(target), source, body)
             case _:
                 raise NotTranslated
 
@@ -126,16 +142,25 @@ class _Translation:
             raise NotTranslated
         self._names.pop(name, None)
         self._modules.pop(name, None)
-        self._origins[name] = set()
 
-    def _let(self, name: str, value: ast.expr) -> None:
-        expression = self.expression(value)
+    def _let(self, name: str, expression: Expression) -> None:
         self._define(name)
-        self._origins[name] = self._touched | {next(self._numbers)}
+        self._parts_of[name] = _mutable_parts(expression) | self._read
         if expression[0] not in (CONST, VALUE):
             self.checks.append((LET, name, expression))
             expression = NAME, name
         self._names[name] = expression
+
+    def _loop(self, names: list[str], source: ast.expr, body: list[ast.stmt]) -> None:
+        values = self._constant(source)
+        if len(values) > _MAX_STATEMENTS:
+            raise NotTranslated
+        for value in values:
+            parts = [value] if len(names) == 1 else list(value)
+            for name, part in zip(names, parts, strict=True):
+                self._let(name, (CONST, part))
+            for statement in body:
+                self.statement(statement)
 
     def _assert(self, test: ast.expr) -> None:
         if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And):
@@ -171,20 +196,45 @@ class _Translation:
         finally:
             self._may_call = before
 
+    def numbered_checks(self) -> list[Check]:
+        """The checks, with values numbered as they come back: of each call its own, then what it left of arguments."""
+        numbers: dict[tuple[int, int | None], int] = {}
+        for index, (_, _, wanted) in enumerate(self.calls):
+            for position in (None, *wanted):
+                numbers[index, position] = len(numbers)
+
+        def numbered(part: Any) -> Any:
+            if not isinstance(part, tuple) or part[:1] == (CONST,):
+                return part
+            return (VALUE, numbers[part[1:]]) if part[:1] == (VALUE,) else tuple(map(numbered, part))
+
+        return [numbered(check) for check in self.checks]
+
     def _all(self, nodes: list[ast.expr]) -> tuple[Expression, ...]:
         return tuple(self.expression(node) for node in nodes)
 
     def _name(self, node: ast.Name) -> Expression:
-        if (expression := self._names.get(node.id)) is not None:
-            origins = self._origins[node.id]
-            if origins & self._spent and not _is_immutable(expression):
-                raise NotTranslated
-            if not _is_immutable(expression):
-                self._touched |= origins
-            return expression
-        if node.id in TYPES and node.id not in self._modules:
-            return TYPE, node.id
-        return self._number(node)
+        expression = self._names.get(node.id)
+        if expression is None:
+            is_type = node.id in TYPES and node.id not in self._modules
+            return (TYPE, node.id) if is_type else self._number(node)
+        if expression[0] == CONST and id(expression[1]) in self._given and not self._in_arguments:
+            return self._left_by_call(expression[1])
+        parts = self._parts_of.get(node.id, set()) if expression[0] == NAME else _mutable_parts(expression)
+        if parts & self._given.keys():
+            raise NotTranslated
+        self._read |= parts
+        return expression
+
+    def _left_by_call(self, value: Any) -> Expression:
+        """What has become of a constant that a call got: comes back with the call's value, if it was an argument."""
+        for index, (args, _, wanted) in enumerate(self.calls):
+            for position, arg in enumerate(args):
+                if arg is value:
+                    if position not in wanted:
+                        self.calls[index] = (*self.calls[index][:2], (*wanted, position))
+                    return VALUE, index, position
+        raise NotTranslated
 
     def _number(self, node: ast.Name | ast.Attribute) -> Expression:
         """One of math's constants."""
@@ -212,32 +262,33 @@ class _Translation:
         name = self._dotted(node.func)
         if name in FUNCTIONS and keywords.keys() <= KEYWORDS.get(name, set()):
             named = tuple((keyword, self.expression(value)) for keyword, value in keywords.items())
-            return CALL, name, self._arguments(name, node.args), named
+            return CALL, name, tuple(self._argument(name, arg) for arg in node.args), named
         if isinstance(node.func, ast.Attribute) and node.func.attr in METHODS and not keywords:
             return METHOD, node.func.attr, self.expression(node.func.value), self._all(node.args)
         raise NotTranslated
 
-    def _arguments(self, name: str, nodes: list[ast.expr]) -> tuple[Expression, ...]:
-        """A function's arguments: a generator among them is consumed at once."""
-        return tuple(
-            self._comprehension(TUPLE, node.elt, node.generators)
-            if isinstance(node, ast.GeneratorExp) and name not in ("isinstance", "type", "bool")
-            else self.expression(node)
-            for node in nodes
-        )
+    def _argument(self, function: str, node: ast.expr) -> Expression:
+        """A function's argument: a generator or a dict's view is consumed at once."""
+        match node:
+            case ast.GeneratorExp(item, generators) if function in ITERATING - {"len"}:
+                return self._comprehension(TUPLE, item, generators)
+            case ast.Call(ast.Attribute(owner, name), [], []) if function in ITERATING and name in VIEWS:
+                return METHOD, name, self.expression(owner), ()
+        return self.expression(node)
 
     def _entry_call(self, args: list[ast.expr], keywords: dict[str, ast.expr]) -> Expression:
         if not self._may_call or self._in_arguments:
             raise NotTranslated
-        before, self._touched, self._in_arguments = self._touched, set(), True
+        before, self._read, self._in_arguments = self._read, set(), True
         given = tuple(self._constant(arg) for arg in args)
         named = {name: self._constant(value) for name, value in keywords.items()}
-        self._spent |= self._touched
-        self._touched, self._in_arguments = before, False
-        if before & self._spent:  # it was read, but maybe not looked at yet
+        parts = {id(part): part for value in (*given, *named.values()) for part in _mutable_within(value)}
+        if parts.keys() & before:  # it was read, but may be looked at only after the call
             raise NotTranslated
-        self.calls.append((given, named))
-        return VALUE, len(self.calls) - 1
+        self._read, self._in_arguments = before, False
+        self._given.update(parts)
+        self.calls.append((given, named, ()))
+        return VALUE, len(self.calls) - 1, None
 
     def _constant(self, node: ast.expr) -> Any:
         expression = self.expression(node)
@@ -288,14 +339,11 @@ class _Translation:
                 if loop.is_async:
                     raise NotTranslated
                 source = self.expression(loop.iter)
-                targets = loop.target.elts if isinstance(loop.target, ast.Tuple) else [loop.target]
-                names = tuple(target.id for target in targets if isinstance(target, ast.Name))
-                if len(names) != len(targets) or self._entry in names:
+                names = _target_names(loop.target)
+                if self._entry in names:
                     raise NotTranslated
-                for name in names:
-                    self._names[name] = NAME, name
-                    self._origins.setdefault(name, set())
-                loops.append((names, source, self._all(loop.ifs)))
+                self._names.update({name: (NAME, name) for name in names})
+                loops.append((tuple(names), source, self._all(loop.ifs)))
             made = self.expression(item) if value is None else (TUPLE, *self._all([item, value]))
             return COMPREHENSION, kind, made, tuple(loops)
 
@@ -328,14 +376,29 @@ def _is_singleton(expression: Expression) -> bool:
     )
 
 
-def _is_immutable(expression: Expression) -> bool:
-    return expression[0] == CONST and _never_changes(expression[1])
+def _target_names(target: ast.expr) -> list[str]:
+    targets = target.elts if isinstance(target, ast.Tuple) else [target]
+    names = [target.id for target in targets if isinstance(target, ast.Name)]
+    if len(names) != len(targets) or not names:
+        raise NotTranslated
+    return names
 
 
-def _never_changes(value: Any) -> bool:
-    if isinstance(value, (tuple, frozenset)):
-        return all(map(_never_changes, value))
-    return isinstance(value, (*_CONSTANTS, range))
+def _mutable_parts(expression: Expression) -> set[int]:
+    """The identities of what could be changed in the constants of an expression."""
+    constants = [part[1] for part in _parts(expression) if part[:1] == (CONST,)]
+    return {id(part) for constant in constants for part in _mutable_within(constant)}
+
+
+def _mutable_within(value: Any) -> Iterator[Any]:
+    if isinstance(value, (list, set, dict)):
+        yield value
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _mutable_within(item)
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _mutable_within(item)
 
 
 def _parts(expression: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
