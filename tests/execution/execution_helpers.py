@@ -7,7 +7,9 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from zerocoder.execution import Job, Limits
+import numpy as np
+
+from zerocoder.execution import Job, Limits, Verdict
 from zerocoder.problems import Program, TestCase
 
 Matrix = list[list[str]]
@@ -58,3 +60,7 @@ def all_gone(pids: list[int]) -> bool:
             return False
 
     return not any(map(alive, pids))
+
+
+def names(verdicts: np.ndarray) -> list[list[str]]:
+    return [[Verdict(v).name for v in row] for row in verdicts]

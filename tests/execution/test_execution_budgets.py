@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
-from execution_helpers import RunMatrix, as_job
+from execution_helpers import RunMatrix, as_job, names
 
 from zerocoder.execution import Job, Limits, ProcessExecutor, Verdict
 from zerocoder.execution.progress import Outcome, Progress
@@ -23,10 +22,6 @@ def slow(seconds: float) -> str:
         "import time\ndef f(x):\n    end = time.process_time() + "
         f"{seconds}\n    while time.process_time() < end: pass\n    return x + 1"
     )
-
-
-def names(verdicts: np.ndarray) -> list[list[str]]:
-    return [[Verdict(v).name for v in row] for row in verdicts]
 
 
 def test_where_passing_is_quick_late_is_late_after_the_floor(matrix: RunMatrix) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from execution_helpers import all_gone, as_job, descendants, wait_until
+from execution_helpers import all_gone, as_job, descendants, names, wait_until
 
 from zerocoder.execution import Limits, ProcessExecutor, Verdict, VerifierConfig
 from zerocoder.problems import ZeroCoderError
@@ -88,6 +89,42 @@ def test_a_killed_worker_loses_no_verdict(member: int) -> None:
         assert len(killed) == 2
         assert all((a == b).all() for a, b in zip(got, expected, strict=True))
         assert not set(pids) & {worker.pid for worker in executor._workers}
+
+
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("test", ["assert f(1) == 2", "for x in [1]:\n    assert f(x) == 2", ("1", "2")])
+def test_a_killed_runner_says_nothing_about_its_program(test: str | tuple[str, str], times: int) -> None:
+    """As a system that is out of memory kills: the cell is run again once, and then our failure, not the program's."""
+    source = "import time\ndef f(x):\n    while time.process_time() < 0.3: pass\n    return x + 1"
+    source += "\nif __name__ == '__main__': print(f(int(input())))"
+    with ProcessExecutor(workers=1, limits=Limits(cpu_seconds=2, cpu_multiple=0)) as executor:
+        if executor.isolation.partition(":")[0] not in ("strict", "standard"):
+            pytest.skip("programs can kill themselves here")
+        [worker] = executor._workers
+        future = executor.submit(as_job([source], [test]))
+        known: set[int] = set()
+        for _ in range(times):
+            assert wait_until(lambda: bool(computing(worker.pid) - known))
+            known.update(victims := forked(worker.pid))
+            for pid in victims:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        assert names(future.result(20)) == [["PASS" if times == 1 else "INFRA"]]
+
+
+def forked(guard: int) -> list[int]:
+    """What the zygote of a worker has forked."""
+    return descendants(guard)[2:]
+
+
+def computing(guard: int) -> set[int]:
+    """Those of them that have computed for a while."""
+    found = set()
+    for pid in forked(guard):
+        with contextlib.suppress(OSError):
+            if time.clock_gettime(((~pid) << 3) | 2) > 0.05:  # its CPU clock
+                found.add(pid)
+    return found
 
 
 @LINUX

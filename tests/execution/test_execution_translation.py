@@ -102,6 +102,7 @@ NOT_TRANSLATED = [
     "for n in f(1): f(n)",
     "for n, m in [1]: f(n)",
     "while True: f(1)",
+    "xs: List[int] = [1]\nassert f(xs)",  # raises where List is not imported
     "xs = [1, 2]\nfor n in xs: f(xs)",
     "try:\n    f(1)\nexcept ValueError:\n    pass",
     "xs = [2, 1]\nassert sorted(xs) == f(xs)",  # the call may have changed them

@@ -60,6 +60,12 @@ def _round(number: Any, ndigits: int | None = None) -> Any:
     return round(number, ndigits)
 
 
+def _type(*values: Any) -> type:
+    if len(values) != 1:  # that would make a class
+        raise Undecided
+    return type(values[0])
+
+
 def _range(*bounds: int) -> range:
     return _short(range(*bounds))  # type: ignore[no-any-return]
 
@@ -96,7 +102,7 @@ _MATH = """
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "sorted": sorted, "sum": _sum, "min": min, "max": max, "any": any, "all": all, "list": list, "tuple": tuple,
     "set": _built(set), "frozenset": _built(frozenset), "len": len, "abs": abs, "round": _round, "bool": bool,
-    "int": int, "float": float, "str": str, "range": _range, "isinstance": isinstance, "type": type, "divmod": divmod,
+    "int": int, "float": float, "str": str, "range": _range, "isinstance": isinstance, "type": _type, "divmod": divmod,
     **{f"math.{name}": getattr(math, name) for name in _MATH.split()},
 }  # fmt: skip
 FUNCTIONS = frozenset(_FUNCTIONS)
@@ -221,6 +227,8 @@ class Evaluation:
         return _FUNCTIONS[name](*given, **{keyword: self.plain(arg) for keyword, arg in keywords})
 
     def _method(self, name: str, owner: Expression, args: tuple[Expression, ...]) -> Any:
+        if name not in METHODS | VIEWS:
+            raise Undecided
         result = getattr(self.plain(owner), name)(*[self.plain(arg) for arg in args])
         return _short(list(result) if name in VIEWS else result)
 

@@ -65,7 +65,7 @@ def _run_warden(trainer: FrameStream, level: isolation.Level, interpreter_bytes:
             zygote.serve(theirs, level, interpreter_bytes)
         theirs.close()
         trainer.write(json.dumps({"isolation": level.describe()}).encode())
-        warden.serve(trainer, zygote.Client(ours, pid))
+        warden.serve(trainer, zygote.Client(ours, pid, level))
     except EOFError:
         os._exit(0)
     except BaseException as error:

@@ -26,6 +26,7 @@ _ASLEEP_FACTOR = 8.0  # less than one part in this many of a core is sleep
 _PROBE_SECONDS = 0.02
 _MAX_SLOWDOWN = 64.0
 _CHUNK = 1 << 16
+_STATUS_PAUSE = 0.001
 
 
 class Late(Exception):
@@ -37,7 +38,11 @@ class Late(Exception):
 
 
 class Gone(Exception):
-    """The process ended, closed its channel, or sent more than it may."""
+    """The process ended or closed its channel, or, where not `ended`, sent more than it may."""
+
+    def __init__(self, ended: bool = True) -> None:
+        super().__init__(ended)
+        self.ended = ended
 
 
 def patience_seconds(cpu_seconds: float) -> float:
@@ -112,6 +117,7 @@ class Peer:
     def __init__(self, server: zygote.Client, role: zygote.Role, allowance: zygote.Allowance, extra: list[int]) -> None:
         """`extra`: descriptors for standard input and output of a script. The caller closes them."""
         self._server = server
+        self._reaped = False
         self._socket, theirs = socket.socketpair()
         self._socket.setblocking(False)
         self._inbox = FrameBuffer(allowance.output_bytes + 4096)
@@ -150,14 +156,29 @@ class Peer:
                     if any(event & select.POLLOUT for _, event in events):
                         self.flush()
         except Oversized as error:
-            raise Gone from error
+            raise Gone(ended=False) from error
         return payload
+
+    def was_killed(self, patience: float) -> bool:
+        """Whether a process that is Gone was killed from outside (by a system out of memory, or by somebody).
+
+        Where programs cannot kill themselves, that says nothing about the program. Waits at most `patience` seconds for
+        the process to have ended: one that only closed its channel has not.
+        """
+        end = time.monotonic() + patience
+        while (status := self._server.status(self.pid)) == zygote.Client.RUNNING:
+            if time.monotonic() >= end:
+                return False
+            time.sleep(_STATUS_PAUSE)
+        self._reaped = True
+        return self._server.kills_are_foreign and status == -signal.SIGKILL
 
     def end(self) -> None:
         """Kills the process and forgets it."""
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGKILL)
-        self._server.reap(self.pid)
+        if not self._reaped:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+            self._server.reap(self.pid)
         self._socket.close()
 
     def forget(self) -> None:

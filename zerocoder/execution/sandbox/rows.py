@@ -93,8 +93,18 @@ class Rows:
             self._drop_runner()
 
     def _row(self, program: Program, cells: list[int]) -> list[tuple[int, int]]:
-        self._program, self._outcomes, self._undecided = program, {}, []
+        self._program, self._outcomes = program, {}
         self._num_late, self._has_ended = 0, False
+        self._meet(cells)
+        if killed := [cell for cell, (verdict, _) in self._outcomes.items() if verdict is Verdict.INFRA]:
+            for cell in killed:
+                del self._outcomes[cell]
+            self._meet([cell for cell in cells if cell not in self._outcomes])
+        return [self._outcomes.get(cell, (Verdict.CANCELLED, 0)) for cell in cells]
+
+    def _meet(self, cells: list[int]) -> None:
+        """Has the program meet some tests, as far as the row is not stopped."""
+        self._undecided = []
         kinds = {cell: self._work.tests[cell][0] for cell in cells}
         self._literal_cells([cell for cell, kind in kinds.items() if kind == LITERAL])
         for cell in (cell for cell, kind in kinds.items() if kind != LITERAL or cell in self._undecided):
@@ -106,7 +116,6 @@ class Rows:
                 self._judged_cell(cell)
                 if self._work.process_each:
                     self._drop_runner()
-        return [self._outcomes.get(cell, (Verdict.CANCELLED, 0)) for cell in cells]
 
     def _stopped(self) -> bool:
         """Whether the rest of the row need not be run."""
@@ -192,13 +201,20 @@ class Rows:
             parts = codec.from_bytes(payload)
             if type(parts) is list and len(parts) >= 2 and type(parts[0]) is int and parts[0] == cell:
                 return _Answer(payload, parts)
+            verdict = Verdict.ERROR
         except Late:
             self._drop_runner()
             raise
-        except (Gone, codec.Unsupported):
-            pass
+        except codec.Unsupported:
+            verdict = Verdict.ERROR
+        except Gone as gone:
+            verdict = self._verdict_on_end(peer, gone)
         self._drop_runner()  # it ended, or writes what our runner does not: the program writes into the channel
-        return Verdict.ERROR
+        return verdict
+
+    def _verdict_on_end(self, peer: Peer, gone: Gone) -> Verdict:
+        """On a cell whose runner or judge is gone."""
+        return Verdict.INFRA if gone.ended and peer.was_killed(self._cpu_seconds) else Verdict.ERROR
 
     def _judged_cell(self, cell: int) -> None:
         """One round of a judge, whose calls are relayed to the runner."""
@@ -218,10 +234,11 @@ class Rows:
         while True:
             try:
                 message = examiner.receive(budget)
-            except Gone:
+            except Gone as gone:
+                verdict = self._verdict_on_end(examiner, gone)
                 self._drop_judge(cell)
                 self._drop_runner()  # it may still owe an answer
-                return Verdict.ERROR
+                return verdict
             if message[:1] != judge.CALL:
                 verdict = _reported(message)
                 return self._imported(peer, cell, budget) if fresh and verdict is Verdict.PASS else verdict

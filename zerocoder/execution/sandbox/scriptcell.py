@@ -6,6 +6,7 @@ import io
 import marshal
 import os
 import select
+import signal
 import time
 
 from . import script, zygote
@@ -49,6 +50,8 @@ def run(
             status = _wait(server, peer, budget)
         finally:
             peer.end() if status is None else peer.forget()
+    if status == -signal.SIGKILL and server.kills_are_foreign:
+        return Verdict.INFRA, micros
     if status != 0:
         return Verdict.MEMORY if status == script.OUT_OF_MEMORY else Verdict.ERROR, micros
     same = _lines(output.decode(errors="replace")) == _lines(expected)

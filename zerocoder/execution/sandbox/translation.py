@@ -124,7 +124,9 @@ class _Translation:
                     self._import(alias.asname or alias.name, f"math.{alias.name}")
             case ast.Expr(ast.Call(ast.Name(name)) as call) if name == self._entry:
                 self.expression(call)
-            case ast.Assign([ast.Name(name)], value) | ast.AnnAssign(ast.Name(name), _, ast.expr() as value):
+            case ast.Assign([ast.Name(name)], value):
+                self._let(name, self.expression(value))
+            case ast.AnnAssign(ast.Name(name), ast.Name(kind), ast.expr() as value) if self._is_type(kind):
                 self._let(name, self.expression(value))
             case ast.Assert(test):
                 self._assert(test)
@@ -216,8 +218,7 @@ class _Translation:
     def _name(self, node: ast.Name) -> Expression:
         expression = self._names.get(node.id)
         if expression is None:
-            is_type = node.id in TYPES and node.id not in self._modules
-            return (TYPE, node.id) if is_type else self._number(node)
+            return (TYPE, node.id) if self._is_type(node.id) else self._number(node)
         if expression[0] == CONST and id(expression[1]) in self._given and not self._in_arguments:
             return self._left_by_call(expression[1])
         parts = self._parts_of.get(node.id, set()) if expression[0] == NAME else _mutable_parts(expression)
@@ -225,6 +226,9 @@ class _Translation:
             raise NotTranslated
         self._read |= parts
         return expression
+
+    def _is_type(self, name: str) -> bool:
+        return name in TYPES and name not in self._modules and name not in self._names
 
     def _left_by_call(self, value: Any) -> Expression:
         """What has become of a constant that a call got: comes back with the call's value, if it was an argument."""

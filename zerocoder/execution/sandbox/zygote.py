@@ -71,8 +71,9 @@ class Client:
 
     RUNNING = 1 << 20  # not an exit status
 
-    def __init__(self, connection: socket.socket, pid: int) -> None:
+    def __init__(self, connection: socket.socket, pid: int, level: isolation.Level) -> None:
         self.core = HomeCore(pid)
+        self.kills_are_foreign = level.seccomp  # which lets nobody inside kill anyone, itself included
         self._connection = connection
         self._connection.settimeout(_PATIENCE)
 
