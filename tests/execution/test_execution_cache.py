@@ -13,6 +13,7 @@ from execution_helpers import as_job
 
 from zerocoder.execution import Job, Limits, ProcessExecutor, Verdict
 from zerocoder.execution.cache import VerdictCache, digest
+from zerocoder.execution.executor import SANDBOX, code_digest
 
 LIMITS = Limits(cpu_seconds=0.3, cpu_floor=0.1)
 RIGHT, ENDLESS = "def f(x): return x + 1", "def f(x):\n    while True: pass"
@@ -47,6 +48,25 @@ def test_a_known_pass_needs_no_worker(cached: ProcessExecutor) -> None:
         worker.kill()
     [second] = cached.run([as_job([RIGHT, RIGHT], [TESTS[1], TESTS[0]])])
     assert first.tolist() == [[Verdict.PASS] * 2] and second.tolist() == [[Verdict.PASS] * 2] * 2
+
+
+def test_what_was_cancelled_is_not_known(cached: ProcessExecutor) -> None:
+    slow = "def f(x):\n    while x < 2: pass\n    return x + 1"
+    job = as_job([slow], ["assert f(0) == 1", "assert f(2) == 3"], limits=replace(LIMITS, cancel_after=1))
+    assert cached.run([job])[0].tolist() == [[Verdict.TIMEOUT, Verdict.CANCELLED]]
+    assert cached.run([replace(job, cancel=False)])[0].tolist() == [[Verdict.TIMEOUT, Verdict.PASS]]
+
+
+def test_the_code_that_judges_counts(tmp_path: Path) -> None:
+    def folder(name: str, **sources: str) -> str:
+        for module, source in sources.items():
+            (tmp_path / name).mkdir(exist_ok=True)
+            (tmp_path / name / f"{module}.py").write_text(source)
+        return code_digest(tmp_path / name)
+
+    digests = [folder("a", x="1"), folder("b", x="1"), folder("c", x="2"), folder("d", y="1"), folder("e", x="1", y="")]
+    assert digests[0] == digests[1] and len(set(digests)) == 4
+    assert code_digest(SANDBOX) and (SANDBOX / "warden.py").exists()
 
 
 def test_the_content_counts(cached: ProcessExecutor) -> None:

@@ -99,7 +99,7 @@ def test_matrix_as_json(write: Callable[..., Path]) -> None:
     assert all(answer[key] > 0 for key in timing)
     assert set(answer["isolation"]) == {"level", "parts"}
     assert answer["isolation"]["level"] in ("strict", "standard", "none")
-    assert answer["limits"] == {"cpu_seconds": 0.2, "memory_mb": 512}
+    assert answer["limits"] == {"cpu_seconds": 0.2, "memory_mb": 512, "cancel_after": 0}
     assert (answer["workers"], answer["cells"]) == (2, 14)
     assert answer["counts"] == {kind.name: 0 for kind in Verdict} | {"PASS": 5, "FAIL": 3, "TIMEOUT": 3, "ERROR": 3}
     seconds = [problem.pop("done_seconds") for problem in answer["problems"]]
@@ -114,6 +114,21 @@ def test_matrix_as_json(write: Callable[..., Path]) -> None:
         },
         {"problem": "7", "entry_point": None, "programs": ["1", "2"], "tests": ["1"], "verdicts": VERDICTS[1]},
     ]
+
+
+def test_endless_programs_can_be_cancelled_and_numpy_allowed(command: Command, write: Callable[..., Path]) -> None:
+    programs = write(
+        "p", [{"source": "def f(x):\n    while True: pass"}, {"source": "import numpy\ndef f(x): return x"}]
+    )
+    tests = write("t", [{"code": f"assert f({k}) == {k}"} for k in range(4)])
+    flags = ("--cpu-seconds", 0.1, "--format", "json")
+    code, out, _ = command("matrix", programs, tests, *flags, "--cancel-after", 2, "--numpy")
+    assert code == 0
+    assert json.loads(out)["problems"][0]["verdicts"] == [["TIMEOUT"] * 2 + ["CANCELLED"] * 2, ["PASS"] * 4]
+    code, out, _ = command("matrix", programs, tests, *flags)
+    assert json.loads(out)["problems"][0]["verdicts"] == [["TIMEOUT"] * 4, ["ERROR"] * 4]
+    code, _, err = command("matrix", programs, tests, "--cancel-after", 0)
+    assert code == 2 and "above 0" in err
 
 
 def test_matrix_as_a_table(command: Command, write: Callable[..., Path], tmp_path: Path) -> None:

@@ -40,7 +40,11 @@ def test_share_of_tests_passed(reward: PassingReward) -> None:
 
 def test_all_or_nothing() -> None:
     strict = PassingReward(all_or_nothing=True, workers=1)
-    assert strict(["", ""], [HALF, RIGHT], tests=[TESTS] * 2, entry_point=["add"] * 2) == [0.0, 1.0]
+    logged: dict[str, float] = {}
+    columns = {"tests": [TESTS] * 2, "entry_point": ["add"] * 2, "log_metric": logged.__setitem__}
+    assert strict(["", ""], [ENDLESS, RIGHT], **columns) == [0.0, 1.0]
+    assert logged["verdict/timeout"] == logged["verdict/cancelled"] > 0  # its first failure settles it
+    assert strict(["", ""], [HALF, RIGHT], **columns) == [0.0, 1.0]
     strict.close()
 
 

@@ -24,13 +24,15 @@ from typing import Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from zerocoder.execution.cache import VerdictCache
+from zerocoder.execution.cache import VerdictCache, digest
 from zerocoder.execution.driver import Driver
 from zerocoder.execution.jobs import Job
 from zerocoder.execution.limits import Limits
 from zerocoder.execution.sandbox.isolation import FLOORS
 from zerocoder.execution.worker import Worker
 from zerocoder.problems import ZeroCoderError
+
+SANDBOX = Path(__file__).parent / "sandbox"
 
 __all__ = ["Executor", "Job", "Limits", "ProcessExecutor"]
 
@@ -176,7 +178,8 @@ class ProcessExecutor(FutureExecutor):
                 if self.cache is not None:
                     self.cache.abandon()
             if self._driver is None or not self._driver.alive:
-                salt = f"python {sys.version} isolation {self._floor} numpy {self._numpy_home and np.__version__}"
+                numpy = self._numpy_home and np.__version__
+                salt = f"python {sys.version} isolation {self._floor} numpy {numpy} {code_digest(SANDBOX)}"
                 start = functools.partial(Worker, self._floor, self._numpy_home)
                 self._driver = Driver(self.num_workers, self.limits, start, self.cache, salt)
                 self._owner = os.getpid()
@@ -188,6 +191,13 @@ class ProcessExecutor(FutureExecutor):
     @property
     def _workers(self) -> list[Worker]:
         return [] if self._driver is None else self._driver.workers
+
+
+@functools.cache
+def code_digest(folder: Path) -> str:
+    """Changes with the code that a verdict comes from, so that no cache outlives it."""
+    sources = sorted(folder.rglob("*.py"))
+    return digest(*(part for path in sources for part in (str(path.relative_to(folder)), path.read_text()))).hex()
 
 
 def _end(driver: Driver, owner: int) -> None:

@@ -71,7 +71,12 @@ class PassingReward:
             if task is not None:
                 groups.setdefault(task, []).append(index)
         jobs = [
-            Job(tuple(_program(completions[index], task) for index in members), task.tests, task.entry_point)
+            Job(
+                tuple(_program(completions[index], task) for index in members),
+                task.tests,
+                task.entry_point,
+                first_failure=self.all_or_nothing,
+            )
             for task, members in groups.items()
         ]
         matrices = self._executor.run(jobs)

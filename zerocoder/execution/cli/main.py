@@ -80,6 +80,14 @@ def _add_matrix(parser: argparse.ArgumentParser) -> None:
         metavar="M",
         help="memory of one program (default %(default)s)",
     )
+    parser.add_argument(
+        "--cancel-after",
+        type=_positive(int),
+        default=0,
+        metavar="K",
+        help="take a program for endless after K late tests and leave the others (default: run all)",
+    )
+    parser.add_argument("--numpy", action="store_true", help="let programs and tests import numpy")
     parser.add_argument("--isolation", choices=FLOORS, default="standard", help="the least that is accepted (standard)")
     _add_common(parser)
     parser.set_defaults(run=matrix.run)

@@ -75,8 +75,11 @@ def run(arguments: argparse.Namespace) -> int:
     jobs, remarks = rows.read(arguments.programs, arguments.tests, arguments.entry_point)
     for remark in remarks:
         print(f"note: {remark}", file=sys.stderr)
-    limits = Limits(cpu_seconds=arguments.cpu_seconds, memory_mb=arguments.memory_mb)
-    outcome = _executed(jobs, limits, arguments.workers, arguments.isolation)
+    limits = Limits(
+        cpu_seconds=arguments.cpu_seconds, memory_mb=arguments.memory_mb, cancel_after=arguments.cancel_after
+    )
+    executor = ProcessExecutor(arguments.workers, limits, arguments.isolation, numpy=arguments.numpy)
+    outcome = _executed(jobs, executor)
     if infra := outcome.counts[Verdict.INFRA]:
         print(f"note: {infra} cells read INFRA: they could not be run, which says nothing about them", file=sys.stderr)
     if arguments.format == "json":
@@ -95,7 +98,7 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
     level, _, parts = outcome.isolation.partition(": ")
     return {
         "isolation": {"level": level, "parts": parts},
-        "limits": {"cpu_seconds": outcome.limits.cpu_seconds, "memory_mb": outcome.limits.memory_mb},
+        "limits": {name: getattr(outcome.limits, name) for name in ("cpu_seconds", "memory_mb", "cancel_after")},
         "workers": outcome.num_workers,
         "start_seconds": round(outcome.start_seconds, 4),
         "seconds": round(outcome.seconds, 4),
@@ -147,9 +150,9 @@ def terminal() -> Console:
     return Console(highlight=False, width=None if sys.stdout.isatty() else _FILE_WIDTH)
 
 
-def _executed(jobs: list[rows.NamedJob], limits: Limits, workers: int, isolation: str) -> Outcome:
+def _executed(jobs: list[rows.NamedJob], executor: ProcessExecutor) -> Outcome:
     done_seconds = [0.0] * len(jobs)
-    with ProcessExecutor(workers=workers, limits=limits, isolation=isolation) as executor:
+    with executor:
         start = time.perf_counter()
         reached = executor.isolation
         begin = time.perf_counter()
