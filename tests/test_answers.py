@@ -258,6 +258,8 @@ def test_asserts_in_plain_form(code: str, expected: list[str]) -> None:
         "d = {'a': [2]}\nd['b'] = d['a']\nd['b'] += [1]\ndel d['a']\nassert f(d['b']) == [1, 2]",
         "xs = [[2, 1], [4, 3]]\nxs[0].append(0)\nfor x in xs:\n    f(x)\nassert f(xs[0]) == [0, 1, 2]",
         "it = iter([3, 1])\nassert f([next(it)]) == [3]\nassert f([next(it)]) == [1]",
+        "it = iter([3, 1])\na = next(it)\nb = next(it)\nassert f([a, b]) == [1, 3]",
+        "it = (x for x in [3, 1])\na, b = next(it), next(it)\nassert f([a, b]) == [1, 3]",
         "def check(x):\n    f(x)\n    return x\nassert check([2, 1]) == [1, 2]",
         "a, b = [2, 1], [2, 1]\nf(a)\nassert a == [1, 2] and b == [2, 1]",
     ],
