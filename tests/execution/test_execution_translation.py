@@ -93,7 +93,7 @@ def f(*args):
             arg.append(7)
     return list(args)
 """
-TO_A_JUDGE = "\nfor _ in (): pass"
+TO_A_JUDGE = "\ntry: pass\nfinally: pass"
 
 NOT_TRANSLATED = [
     "for n in (1, 2):\n    assert f(n) == [n]\nelse:\n    pass",
@@ -183,8 +183,12 @@ def test_verdicts_are_those_of_a_judge(matrix: RunMatrix) -> None:
         "from decimal import Decimal\ndef f(*args): return [Decimal('1.5')]",
         "made = []\ndef f(*args):\n    made.extend(args)\n    return made",
     ]
+    judged = [test + TO_A_JUDGE for test in TRANSLATED]
+    for test in judged:
+        with pytest.raises(NotTranslated):
+            translate(test, "f")
     translated = matrix(programs, TRANSLATED)
-    assert translated == matrix(programs, [test + TO_A_JUDGE for test in TRANSLATED])
+    assert translated == matrix(programs, judged)
     assert translated[0] == ["PASS"] * len(TRANSLATED)
 
 

@@ -113,7 +113,7 @@ def test_comparisons_are_pythons(executor: ProcessExecutor) -> None:
 def test_all_assertions_of_a_test_must_hold(matrix: RunMatrix) -> None:
     good, first, second = ("assert f(1) == 2\nassert f(2) == 3", "assert f(1) == 0\nassert f(2) == 3",
                            "assert f(1) == 2\nassert f(2) == 0")  # fmt: skip
-    judged = [f"for x in [1]: pass\n{test}" for test in (good, first, second)]
+    judged = [f"try: pass\nfinally: pass\n{test}" for test in (good, first, second)]
     assert matrix([SUCCESSOR], [good, first, second, *judged]) == [["PASS", "FAIL", "FAIL"] * 2]
 
 
