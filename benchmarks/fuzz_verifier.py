@@ -18,6 +18,7 @@ import dataclasses
 import datetime
 import enum
 import json
+import marshal
 import re
 import sys
 import tempfile
@@ -40,7 +41,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 with atheris.instrument_imports(include=["zerocoder.execution.sandbox", "zerocoder.asserts", "zerocoder.splitting"]):
     from zerocoder.asserts import Unusable, plain_asserts
     from zerocoder.execution import Verdict
-    from zerocoder.execution.sandbox import codec, planner, rows
+    from zerocoder.execution.sandbox import codec, planner, rows, translation
     from zerocoder.execution.sandbox.codec import core
     from zerocoder.splitting import split
 
@@ -57,6 +58,8 @@ _EXPRESSIONS = [
     *_NAMES, "f(%)", "f(%)", "f(%, k=%)", "f(*%)", "(%, %)", "[%, %]", "{%: %}", "{%}", "% + %", "% == %", "% in %",
     "not %", "-%", "%[%]", "%.pop()", "g(%)", "(lambda x: %)", "[% for x in %]", "(x := %)", "f'{%}'", "1j + %",
     "set()", "% < % < %", "% is %", "% if % else %", "sorted(%)", "Decimal('1.5')",
+    "len(%)", "round(%, %)", "isinstance(%, (int, list))", "type(%, %)", "% * %", "% ** %", "% // %", "sum(%.values())",
+    "math.isclose(%, %)", "%.split()", "list(range(%))", "max(%)", "set(%)", "str(%)", "%[%:%]", "{x: % for x in %}",
 ]  # fmt: skip
 _STATEMENTS = [
     "assert %\n", "assert f(%) == %\n", "assert f(%) == %\n", "assert %, %\n", "x = %\n", "x, y = %, %\n",
@@ -132,7 +135,8 @@ def decoder(data: bytes) -> None:
             codec.loads(again, rich)
     with contextlib.suppress(codec.Unsupported):
         answer = [0, "v", [codec.from_bytes(frame)]]
-        assert rows.checked(answer, [("==", "an expected value that no input spells")]) is not Verdict.PASS
+        _, checks = translation.translate("assert f() == 'an expected value that no input spells'", "f")
+        assert rows.checked(answer, checks) is not Verdict.PASS
 
 
 def _expression(source: Any, depth: int) -> str:
@@ -172,8 +176,10 @@ def plan(data: bytes) -> None:
     planner._programs([text, text])
     [written] = planner._tests([text], "f")["plans"]
     if written is not None:
-        calls, checks = (codec.loads(part.encode("ascii"), rich=True) for part in written)
-        assert len(calls) == len(checks)
+        calls, checks = marshal.loads(bytes.fromhex(written[0])), codec.loads(written[1].encode("ascii"))
+        shapes = atheris.FuzzedDataProvider(data[::-1])
+        values = [_structure(shapes, 0) for _, _, wanted in calls for _ in range(1 + len(wanted))]
+        assert calls and rows.checked([0, "v", values], checks) in (None, *Verdict)
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {"decoder": decoder, "splitter": splitter, "planner": plan}
