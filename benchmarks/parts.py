@@ -113,6 +113,7 @@ def _compare_rates(
     ways = peers.available()
     theirs = {way: report.matrices(part, _NAMES[way], required=False) for way in ways}
     rates: dict[str, list[float]] = {way: [] for way in ways}
+    plain: dict[str, list[float]] = {peers.IN_PROCESS: [], peers.SUBPROCESS: []}  # cells/s by themselves
     overheads, cpu = [], []
     before = ours()
     for turn in range(settings.rounds):
@@ -125,6 +126,8 @@ def _compare_rates(
             reading = peers.run(way, cells, settings.workers, PEER_TIMEOUT)
             after = ours()
             cpu.append(after.cpu_ms)
+            if way in plain:
+                plain[way].append(reading.rate)
             if way == peers.IN_PROCESS:
                 overheads.append((before.cpu_ms + after.cpu_ms) / 2 - reading.cpu_ms)
             else:
@@ -133,6 +136,14 @@ def _compare_rates(
             before = after
     for way in ways:
         report.figure(part, f"cells/s : {_NAMES[way]}", rates[way], "x", at_least=_RATE_GOALS.get(way))
+    pairs = zip(plain[peers.IN_PROCESS], plain[peers.SUBPROCESS], strict=True)
+    report.figure(
+        part,
+        f"for comparison: in-process on {settings.workers} cores, no isolation",
+        [settings.workers * free / subprocess for free, subprocess in pairs],
+        "x",
+        note="over subprocess.run, in the same rounds",
+    )
     report.figure(part, "CPU a cell over running it in-process", overheads, "ms", at_most=1.0)
     report.figure(part, "CPU a cell", cpu, "ms", note="with all processes of the workers, and the trainer's side")
 

@@ -358,6 +358,18 @@ def test_a_host_that_gives_less_refuses(write: Callable[..., Path], tmp_path: Pa
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="namespaces are Linux's")
+def test_numpy_without_namespaces(write: Callable[..., Path], tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    programs = write("p", [{"source": "import numpy as np\ndef f(x): return np.linalg.inv(np.eye(2) * x).round(3)"}])
+    tests = write("t", [{"code": "import numpy as np\nassert (f(2) == np.eye(2) / 2).all() and np.fft.fft([1]) == 1"}])
+    done = on_a_lesser_host("matrix", programs, tests, "--numpy", "--workers", 1, "--format", "json")
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["isolation"]["level"] == "standard"
+    assert answer["problems"][0]["verdicts"] == [["PASS"]]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="namespaces are Linux's")
 def test_doctor_on_a_host_that_gives_less() -> None:
     done = on_a_lesser_host("doctor", "--format", "json", "--workers", 1)
     assert done.returncode == 0, done.stderr

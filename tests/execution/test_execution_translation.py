@@ -222,6 +222,8 @@ def test_equal_calls_are_written_alike() -> None:
         for test in ("assert f('ab', [1.5]) == 'ab'", "x = 'ab'\ny = [1.5]\nassert not f(x, y), 'ab'")
     ]
     assert written[0] == written[1]
+    once, twice = (translate(test, "f")[0] for test in ("assert f('ab', 'ab')", "x = 'ab'\nassert f(x, x)"))
+    assert marshalled(once) == marshalled(twice)  # though it is two objects here, and one there
     xs = [1]
     assert marshalled([((xs, xs), {}, ())]) != marshalled([(([1], [1]), {}, ())])
 
