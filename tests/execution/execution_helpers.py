@@ -64,3 +64,18 @@ def all_gone(pids: list[int]) -> bool:
 
 def names(verdicts: np.ndarray) -> list[list[str]]:
     return [[Verdict(v).name for v in row] for row in verdicts]
+
+
+def forked(guard: int) -> list[int]:
+    """What the zygote of a worker has forked."""
+    return descendants(guard)[2:]
+
+
+def computing(guard: int) -> set[int]:
+    """Those of them that have computed for a while."""
+    found = set()
+    for pid in forked(guard):
+        with contextlib.suppress(OSError):
+            if time.clock_gettime(((~pid) << 3) | 2) > 0.05:  # its CPU clock
+                found.add(pid)
+    return found

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from attacks import FORGERIES, HARM
-from execution_helpers import as_job
+from execution_helpers import as_job, names
 
 from zerocoder.execution import Limits, ProcessExecutor, Verdict
 
@@ -116,3 +116,12 @@ def test_the_lid(files: bool) -> None:
     assert done.stdout.split() == ["True", "allowed" if files else "refused", "refused", "refused", "refused"], (
         done.stderr
     )
+
+
+def test_who_may_kill_itself_cannot_pass_for_our_failure() -> None:
+    """A SIGKILL of the system's is our failure; where a program can send one itself, it is its own."""
+    suicide = "import os, signal\ndef f(x): os.kill(os.getpid(), signal.SIGKILL)"
+    for isolation in ("none", "standard"):
+        with ProcessExecutor(workers=1, limits=Limits(cpu_seconds=0.2), isolation=isolation) as executor:
+            [verdicts] = executor.run([as_job([suicide, HONEST], TESTS)])
+        assert names(verdicts) == [["ERROR", "ERROR"], ["PASS", "PASS"]]

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from execution_helpers import all_gone, as_job, descendants, names, wait_until
+from execution_helpers import all_gone, as_job, computing, descendants, forked, names, wait_until
 
 from zerocoder.execution import Limits, ProcessExecutor, Verdict, VerifierConfig
 from zerocoder.problems import ZeroCoderError
@@ -110,21 +110,6 @@ def test_a_killed_runner_says_nothing_about_its_program(test: str | tuple[str, s
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
         assert names(future.result(20)) == [["PASS" if times == 1 else "INFRA"]]
-
-
-def forked(guard: int) -> list[int]:
-    """What the zygote of a worker has forked."""
-    return descendants(guard)[2:]
-
-
-def computing(guard: int) -> set[int]:
-    """Those of them that have computed for a while."""
-    found = set()
-    for pid in forked(guard):
-        with contextlib.suppress(OSError):
-            if time.clock_gettime(((~pid) << 3) | 2) > 0.05:  # its CPU clock
-                found.add(pid)
-    return found
 
 
 @LINUX

@@ -7,7 +7,7 @@ import concurrent.futures
 import time
 
 import pytest
-from execution_helpers import as_job
+from execution_helpers import as_job, computing, wait_until
 
 from zerocoder.execution import Limits, ProcessExecutor, Verdict
 
@@ -40,6 +40,8 @@ def test_cancelling_ends_what_runs() -> None:
     with ProcessExecutor(workers=1) as executor:
         assert executor.submit(as_job([RIGHT], TESTS)).result(30).tolist() == PASSED
         futures = [executor.submit(as_job([ENDLESS], TESTS, limits=FOR_AGES)) for _ in range(3)]
+        [worker] = executor._workers
+        assert wait_until(lambda: bool(computing(worker.pid)))
         for future in futures:
             future.cancel()
         assert executor.submit(as_job([RIGHT], TESTS)).result(30).tolist() == PASSED

@@ -137,6 +137,8 @@ NOT_TRANSLATED = [
     "assert f(1) == open('x')",
     "assert math.pi == f(1)",
     "import os\nassert f(1)",
+    "from math import floor as int\nassert isinstance(f(1)[0], int)",
+    "assert len(x for x in [1]) == len(f(1))",
     "from math import *\nassert f(1)",
     "from math import factorial\nassert f(1)",
     "f = 1\nassert f",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from execution_helpers import RunCell, RunMatrix, as_job
+from execution_helpers import RunCell, RunMatrix, as_job, names
 
 from zerocoder.execution import Limits, ProcessExecutor, Verdict
 
@@ -324,3 +324,15 @@ def test_a_sleeper_is_stopped_by_the_wall_clock(verdict: RunCell) -> None:
         verdict("import time\ndef f(): time.sleep(60)", "assert f() is None", limits=Limits(cpu_seconds=0.1))
         == "TIMEOUT"
     )
+
+
+@pytest.mark.slow
+def test_a_plan_that_is_late_is_not_taken_for_the_next_one() -> None:
+    """Tests that take the planner longer than it has; the next problem has as many programs and tests."""
+    long = f"[{', '.join(map(str, range(140_000)))}]"
+    first = as_job([SUCCESSOR], [f"assert f({long}) == {k}" for k in range(12)])
+    second = as_job(["def f(x): return x"], [f"assert f({k}) == {k}" for k in range(12)])
+    with ProcessExecutor(workers=1) as executor:
+        [late, right] = executor.run([first, second])
+    assert names(late) == [["ERROR"] * 12]
+    assert names(right) == [["PASS"] * 12]

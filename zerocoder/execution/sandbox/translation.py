@@ -228,7 +228,7 @@ class _Translation:
         return expression
 
     def _is_type(self, name: str) -> bool:
-        return name in TYPES and name not in self._modules and name not in self._names
+        return name in TYPES and name not in self._modules
 
     def _left_by_call(self, value: Any) -> Expression:
         """What has become of a constant that a call got: comes back with the call's value, if it was an argument."""
