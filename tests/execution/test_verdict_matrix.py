@@ -328,11 +328,11 @@ def test_a_sleeper_is_stopped_by_the_wall_clock(verdict: RunCell) -> None:
 
 @pytest.mark.slow
 def test_a_plan_that_is_late_is_not_taken_for_the_next_one() -> None:
-    """Tests that take the planner longer than it has; the next problem has as many programs and tests."""
+    """Tests that take the planner longer than it has; the next problems have as many programs and tests."""
     long = f"[{', '.join(map(str, range(140_000)))}]"
     first = as_job([SUCCESSOR], [f"assert f({long}) == {k}" for k in range(12)])
-    second = as_job(["def f(x): return x"], [f"assert f({k}) == {k}" for k in range(12)])
+    others = [as_job([f"def f(x): return x + {n}"], [f"assert f({k}) == {k + n}" for k in range(12)]) for n in range(4)]
     with ProcessExecutor(workers=1) as executor:
-        [late, right] = executor.run([first, second])
+        late, *right = executor.run([first, *others])
     assert names(late) == [["ERROR"] * 12]
-    assert names(right) == [["PASS"] * 12]
+    assert [names(verdicts) for verdicts in right] == [[["PASS"] * 12]] * 4
