@@ -253,6 +253,15 @@ def test_a_value_too_large_to_look_at_is_undecided() -> None:
     assert rows.checked([0, "v", [[2, 1], [1, 2]]], checks) is Verdict.PASS
 
 
+@pytest.mark.parametrize("expression", [
+    ("method", "format", ("const", "{0.__class__}"), (("const", 1),)),
+    ("call", "type", (("const", "C"), ("const", ()), ("const", {})), ()),
+])  # fmt: skip
+def test_what_no_planner_writes_is_undecided(expression: Any) -> None:
+    with pytest.raises(Undecided):
+        Evaluation().of(expression)
+
+
 def test_only_the_planner_loops() -> None:
     loop = ("comprehension", "list", ("const", 1), ((("x",), ("const", [1]), ()),))
     assert Evaluation(can_loop=True).of(loop) == [1]
