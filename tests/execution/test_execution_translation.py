@@ -251,6 +251,9 @@ def test_a_value_too_large_to_look_at_is_undecided() -> None:
     _, checks = translate("assert sorted(f(1)) == sorted(f(2))", "f")
     assert rows.checked([0, "v", [[0] * 10**6, [0] * 10**6]], checks) is None
     assert rows.checked([0, "v", [[2, 1], [1, 2]]], checks) is Verdict.PASS
+    _, checks = translate("assert f(1) == f(2)", "f")
+    assert rows.checked([0, "v", [codec.encode(1 << 5000)] * 2], checks) is None
+    assert rows.checked([0, "v", [codec.encode(1 << 4000)] * 2], checks) is Verdict.PASS
 
 
 @pytest.mark.parametrize("expression", [

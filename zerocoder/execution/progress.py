@@ -144,7 +144,7 @@ class Progress:
 
     def next_round(self) -> bool:
         """Opens what was late for a second round with a larger budget; False when there is none."""
-        if self._round or self.cpu_seconds >= self.limits.cpu_seconds:
+        if self._round:
             return False
         self._round = 1
         budget = self._second_budget()
