@@ -187,6 +187,7 @@ class Rows:
         for cell in sharers:
             verdict = checked(answer.parts, self._work.tests[cell][3]) if isinstance(answer, _Answer) else answer
             if verdict is None:
+                self._has_ended = True
                 self._undecided.append(cell)
             else:
                 self._note(cell, verdict, budget)
