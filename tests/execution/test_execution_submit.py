@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import threading
 import time
 
 import pytest
@@ -56,6 +57,32 @@ def test_closing_cancels_what_is_left() -> None:
         future.result(30)
     assert executor.run([as_job([RIGHT], TESTS)])[0].tolist() == PASSED
     executor.close()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_nobody_waits_for_a_driver_that_a_bug_has_ended() -> None:
+    """What was handed over before it ended, and what comes while it ends, is told; the next job gets a new one."""
+    with ProcessExecutor(workers=1) as executor:
+        assert executor.submit(as_job([RIGHT], TESTS)).result(30).tolist() == PASSED
+        driver = executor._driver
+        assert driver is not None
+        begun, go_on = threading.Event(), threading.Event()
+
+        def bug() -> None:
+            begun.set()
+            go_on.wait(30)
+            raise ArithmeticError("a bug")
+
+        driver._post(bug)
+        assert begun.wait(30)
+        queued = executor.submit(as_job([RIGHT], TESTS))
+        go_on.set()
+        with pytest.raises(ArithmeticError, match="a bug"):
+            queued.result(30)
+        driver._thread.join(30)
+        with pytest.raises(ArithmeticError, match="a bug"):
+            driver.submit(as_job([RIGHT], TESTS)).result(30)
+        assert executor.submit(as_job([RIGHT], TESTS)).result(30).tolist() == PASSED
 
 
 def test_a_job_that_is_none_of_ours_harms_only_itself(executor: ProcessExecutor) -> None:

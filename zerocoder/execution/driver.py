@@ -15,6 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +53,10 @@ class Driver:
         self._busy: dict[Worker, tuple[Task, float]] = {}  # with the moment it counts as hung
         self._num_start_failures = 0
         self._stopping = False
-        self._commands: deque[Callable[[], None]] = deque()
+        self._commands: deque[tuple[Callable[[], None], Future[Any] | None]] = deque()
+        self._accepting = threading.Lock()  # held while commands are taken in, or refused for good
+        self._ended = False
+        self._error: BaseException | None = None  # the bug that ended the thread
         self._wake_reader, self._wake_writer = socket.socketpair()
         self._wake_reader.setblocking(False)
         self._wake_writer.setblocking(False)
@@ -64,13 +68,13 @@ class Driver:
     def ready(self) -> Future[str]:
         """The isolation level that the weakest worker reaches, once all have started."""
         future: Future[str] = Future()
-        self._post(functools.partial(self._report_ready, future))
+        self._post(functools.partial(self._report_ready, future), future)
         return future
 
     def submit(self, job: Job) -> Result:
         """The job's verdicts [N, K], some time. A future that is cancelled ends what runs for it."""
         future: Result = Future()
-        self._post(functools.partial(self._add, job, future))
+        self._post(functools.partial(self._add, job, future), future)
         return future
 
     def stop(self) -> None:
@@ -95,27 +99,32 @@ class Driver:
         self._wake_reader.close()
         self._wake_writer.close()
 
-    def _post(self, command: Callable[[], None]) -> None:
-        self._commands.append(command)
+    def _post(self, command: Callable[[], None], future: Future[Any] | None = None) -> None:
+        """Has a command run by the thread. `future` is who waits for it, and is told when the thread has ended."""
+        with self._accepting:
+            if not self._ended:
+                self._commands.append((command, future))
+        if self._ended and future is not None:
+            self._abandon_future(future)
         with contextlib.suppress(OSError):  # full: it will wake up anyway; closed: nobody is left to be woken
             self._wake_writer.send(b".")
 
     # Everything below runs in the driver's thread.
 
     def _main(self) -> None:
-        error: BaseException | None = None
         try:
             while not self._stopping:
                 self._step()
         except BaseException as bug:
-            error = bug
+            self._error = bug
             raise
         finally:
-            self._end(error)
+            self._end()
 
     def _step(self) -> None:
         while self._commands:
-            self._commands.popleft()()
+            command, _ = self._commands.popleft()
+            command()
         try:
             if not self._schedule.idle:
                 self._start_missing()
@@ -262,7 +271,9 @@ class Driver:
                 except WorkerDied:
                     self._remove(worker)
 
-    def _end(self, error: BaseException | None) -> None:
+    def _end(self) -> None:
+        with self._accepting:
+            self._ended = True
         for worker in self.workers:
             if worker not in self._busy:
                 worker.ask_to_end()
@@ -274,8 +285,11 @@ class Driver:
         self._wake_writer.close()
         if self._cache is not None:
             self._cache.close()
-        for future in self._futures.values():
-            if error is None:
-                future.cancel()
-            elif future.set_running_or_notify_cancel():
-                future.set_exception(error)
+        for future in [*self._futures.values(), *(future for _, future in self._commands if future is not None)]:
+            self._abandon_future(future)
+
+    def _abandon_future(self, future: Future[Any]) -> None:
+        if self._error is None:
+            future.cancel()
+        elif future.set_running_or_notify_cancel():
+            future.set_exception(self._error)

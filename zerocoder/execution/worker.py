@@ -91,9 +91,9 @@ class Worker:
 
     def send(self, request: tuple[Any, ...]) -> None:
         """Hands over one request. Raises WorkerDied."""
-        self._socket.settimeout(_SEND_SECONDS)
         self._ticket += 1
         try:
+            self._socket.settimeout(_SEND_SECONDS)
             self._socket.sendall(framed(marshal.dumps((self._ticket, *request))))
         except OSError as error:
             raise WorkerDied("a worker does not listen") from error
@@ -103,8 +103,8 @@ class Worker:
 
         Raises WorkerDied, also for the answer to any other request.
         """
-        self._socket.setblocking(False)
         try:
+            self._socket.setblocking(False)
             data = self._socket.recv(1 << 18)
         except BlockingIOError:
             return ...
