@@ -17,11 +17,6 @@ from typing import Any
 from . import codec
 
 Expression = tuple[Any, ...]
-CONST, VALUE, NAME, TYPE = "const", "value", "name", "type"
-LIST, TUPLE, SET, DICT = "list", "tuple", "set", "dict"
-UNARY, BINARY, COMPARE, AND, OR, IF = "unary", "binary", "compare", "and", "or", "if"
-CALL, METHOD, ITEM, SLICE, COMPREHENSION = "call", "method", "item", "slice", "comprehension"
-
 MAX_BITS = 4096
 MAX_LENGTH = 1 << 16  # of what is made here; what a program returns has its own bound
 _MAX_EFFORT = 1 << 19  # values looked at
@@ -31,6 +26,27 @@ _NUMBERS = (int, float, bool, complex)
 _SCALARS = {int, float, bool, complex, str, bytes, type(None)}
 _COLLECTIONS = {list, tuple, set, frozenset}
 _SIZED = {*_COLLECTIONS, dict, range, str, bytes}
+
+
+class Kind:
+    """The kinds of expressions, and what their parts are: expressions, unless said otherwise."""
+
+    CONST = "const"  # a value
+    VALUE = "value"  # the number of a call's value
+    NAME = "name"  # a name
+    TYPE = "type"  # the name of a builtin type
+    LIST, TUPLE, SET = "list", "tuple", "set"  # items
+    DICT = "dict"  # a tuple of keys, a tuple of values
+    UNARY = "unary"  # an operator's name, operand
+    BINARY = "binary"  # an operator's name, left, right
+    COMPARE = "compare"  # left, a tuple of pairs of an operator's name and an operand
+    AND, OR = "and", "or"  # operands
+    IF = "if"  # condition, then, otherwise
+    CALL = "call"  # a function's name, a tuple of arguments, a tuple of pairs of a keyword and an argument
+    METHOD = "method"  # a method's name, owner, a tuple of arguments
+    ITEM = "item"  # owner, index
+    SLICE = "slice"  # owner, start, stop, step
+    COMPREHENSION = "comprehension"  # LIST, TUPLE, SET or DICT, item, a tuple of (names, source, a tuple of conditions)
 
 
 class Undecided(Exception):
@@ -136,7 +152,9 @@ def is_direct(expression: Expression) -> bool:
             return True
         case ("compare", left, ((name, right),)):
             kinds = left[0], right[0]
-            return kinds == (VALUE, CONST) or (kinds == (CONST, VALUE) and name not in ("in", "not in"))
+            return kinds == (Kind.VALUE, Kind.CONST) or (
+                kinds == (Kind.CONST, Kind.VALUE) and name not in ("in", "not in")
+            )
     return False
 
 
@@ -184,6 +202,9 @@ class Evaluation:
     def _name(self, name: str) -> Any:
         return self.names[name]
 
+    def _tuple(self, *items: Expression) -> Any:
+        return tuple(self.of(item) if item[0] == Kind.TYPE else self.plain(item) for item in items)
+
     def _dict(self, keys: tuple[Expression, ...], items: tuple[Expression, ...]) -> Any:
         return {self.plain(key): self.plain(item) for key, item in zip(keys, items, strict=True)}
 
@@ -197,7 +218,7 @@ class Evaluation:
     def _compare(self, left: Expression, rest: tuple[tuple[str, Expression], ...]) -> Any:
         for name, right in rest:
             # a comparison with what stands in the test is as cheap as that is short
-            known = right[0] in (CONST, TYPE) or (left[0] == CONST and name not in ("in", "not in"))
+            known = right[0] in (Kind.CONST, Kind.TYPE) or (left[0] == Kind.CONST and name not in ("in", "not in"))
             take = self.of if known or name in ("is", "is not") else self.plain
             result = COMPARISONS[name](take(left), take(right))
             if not result:
@@ -223,7 +244,7 @@ class Evaluation:
         return self.of(then if self.of(condition) else otherwise)
 
     def _call(self, name: str, args: tuple[Expression, ...], keywords: tuple[tuple[str, Expression], ...]) -> Any:
-        given = [self.of(arg) if arg[0] in (TYPE, TUPLE) else self.plain(arg) for arg in args]
+        given = [self.of(arg) if arg[0] in (Kind.TYPE, Kind.TUPLE) else self.plain(arg) for arg in args]
         return _FUNCTIONS[name](*given, **{keyword: self.plain(arg) for keyword, arg in keywords})
 
     def _method(self, name: str, owner: Expression, args: tuple[Expression, ...]) -> Any:
@@ -240,7 +261,7 @@ class Evaluation:
 
     def _comprehension(self, kind: str, item: Expression, loops: tuple[tuple[Any, ...], ...]) -> Any:
         made = list(self._looped(item, loops))
-        return {LIST: list, TUPLE: tuple, SET: set, DICT: dict}[kind](made)
+        return {Kind.LIST: list, Kind.TUPLE: tuple, Kind.SET: set, Kind.DICT: dict}[kind](made)
 
     def _looped(self, item: Expression, loops: tuple[tuple[Any, ...], ...]) -> Iterable[Any]:
         if not loops:
@@ -260,23 +281,25 @@ class Evaluation:
 
 
 _RULES: dict[str, Callable[..., Any]] = {
-    CONST: lambda self, value: value,
-    VALUE: Evaluation._value,
-    NAME: Evaluation._name,
-    TYPE: lambda self, name: TYPES[name],
-    LIST: lambda self, *items: [self.plain(item) for item in items],
-    TUPLE: lambda self, *items: tuple(self.of(item) if item[0] == TYPE else self.plain(item) for item in items),
-    SET: lambda self, *items: {self.plain(item) for item in items},
-    DICT: Evaluation._dict,
-    UNARY: Evaluation._unary,
-    BINARY: Evaluation._binary,
-    COMPARE: Evaluation._compare,
-    AND: Evaluation._and,
-    OR: Evaluation._or,
-    IF: Evaluation._if,
-    CALL: Evaluation._call,
-    METHOD: Evaluation._method,
-    ITEM: Evaluation._item,
-    SLICE: Evaluation._slice,
-    COMPREHENSION: Evaluation._comprehension,
+    Kind.CONST: lambda self, value: value,
+    Kind.VALUE: Evaluation._value,
+    Kind.NAME: Evaluation._name,
+    Kind.TYPE: lambda self, name: TYPES[name],
+    Kind.LIST: lambda self, *items: [self.plain(item) for item in items],
+    Kind.TUPLE: lambda self, *items: tuple(
+        self.of(item) if item[0] == Kind.TYPE else self.plain(item) for item in items
+    ),
+    Kind.SET: lambda self, *items: {self.plain(item) for item in items},
+    Kind.DICT: Evaluation._dict,
+    Kind.UNARY: Evaluation._unary,
+    Kind.BINARY: Evaluation._binary,
+    Kind.COMPARE: Evaluation._compare,
+    Kind.AND: Evaluation._and,
+    Kind.OR: Evaluation._or,
+    Kind.IF: Evaluation._if,
+    Kind.CALL: Evaluation._call,
+    Kind.METHOD: Evaluation._method,
+    Kind.ITEM: Evaluation._item,
+    Kind.SLICE: Evaluation._slice,
+    Kind.COMPREHENSION: Evaluation._comprehension,
 }

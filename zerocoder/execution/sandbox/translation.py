@@ -13,41 +13,14 @@ changed them, calls that a short circuit might skip.
 from __future__ import annotations
 
 import ast
+import contextlib
 import marshal
 import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from . import codec
-from .expressions import (
-    AND,
-    BINARY,
-    CALL,
-    COMPARE,
-    COMPREHENSION,
-    CONST,
-    DICT,
-    FUNCTIONS,
-    IF,
-    ITEM,
-    ITERATING,
-    KEYWORDS,
-    LIST,
-    METHOD,
-    METHODS,
-    NAME,
-    OR,
-    SET,
-    SLICE,
-    TUPLE,
-    TYPE,
-    TYPES,
-    UNARY,
-    VALUE,
-    VIEWS,
-    Evaluation,
-    Expression,
-)  # fmt: skip
+from .expressions import FUNCTIONS, ITERATING, KEYWORDS, METHODS, TYPES, VIEWS, Evaluation, Expression, Kind
 
 ASSERT, LET = "assert", "let"
 MAX_PARTS = 400  # of the checks of one test
@@ -148,9 +121,9 @@ class _Translation:
     def _let(self, name: str, expression: Expression) -> None:
         self._define(name)
         self._parts_of[name] = _mutable_parts(expression) | self._read
-        if expression[0] not in (CONST, VALUE):
+        if expression[0] not in (Kind.CONST, Kind.VALUE):
             self.checks.append((LET, name, expression))
-            expression = NAME, name
+            expression = Kind.NAME, name
         self._names[name] = expression
 
     def _loop(self, names: list[str], source: ast.expr, body: list[ast.stmt]) -> None:
@@ -160,7 +133,7 @@ class _Translation:
         for value in values:
             parts = [value] if len(names) == 1 else list(value)
             for name, part in zip(names, parts, strict=True):
-                self._let(name, (CONST, part))
+                self._let(name, (Kind.CONST, part))
             for statement in body:
                 self.statement(statement)
 
@@ -179,7 +152,7 @@ class _Translation:
             return self._folded(self._translated(node))
         if not self._in_arguments and any(_is_long(part) for part in ast.walk(node)):
             raise NotTranslated
-        return CONST, constant
+        return Kind.CONST, constant
 
     def _translated(self, node: ast.expr) -> Expression:
         rule = _RULES.get(type(node))
@@ -188,13 +161,14 @@ class _Translation:
         return rule(self, node)
 
     def _folded(self, expression: Expression) -> Expression:
-        return expression if _kinds(expression) & {VALUE, NAME, TYPE} else self._evaluated(expression)
+        return expression if _kinds(expression) & {Kind.VALUE, Kind.NAME, Kind.TYPE} else self._evaluated(expression)
 
-    def _without_calls(self, translate: Callable[[], Expression]) -> Expression:
-        """What might be skipped, or come more than once."""
+    @contextlib.contextmanager
+    def _without_calls(self) -> Iterator[None]:
+        """For what might be skipped, or come more than once."""
         before, self._may_call = self._may_call, False
         try:
-            return translate()
+            yield
         finally:
             self._may_call = before
 
@@ -206,9 +180,9 @@ class _Translation:
                 numbers[index, position] = len(numbers)
 
         def numbered(part: Any) -> Any:
-            if not isinstance(part, tuple) or part[:1] == (CONST,):
+            if not isinstance(part, tuple) or part[:1] == (Kind.CONST,):
                 return part
-            return (VALUE, numbers[part[1:]]) if part[:1] == (VALUE,) else tuple(map(numbered, part))
+            return (Kind.VALUE, numbers[part[1:]]) if part[:1] == (Kind.VALUE,) else tuple(map(numbered, part))
 
         return [numbered(check) for check in self.checks]
 
@@ -218,10 +192,10 @@ class _Translation:
     def _name(self, node: ast.Name) -> Expression:
         expression = self._names.get(node.id)
         if expression is None:
-            return (TYPE, node.id) if self._is_type(node.id) else self._number(node)
-        if expression[0] == CONST and id(expression[1]) in self._given and not self._in_arguments:
+            return (Kind.TYPE, node.id) if self._is_type(node.id) else self._number(node)
+        if expression[0] == Kind.CONST and id(expression[1]) in self._given and not self._in_arguments:
             return self._left_by_call(expression[1])
-        parts = self._parts_of.get(node.id, set()) if expression[0] == NAME else _mutable_parts(expression)
+        parts = self._parts_of.get(node.id, set()) if expression[0] == Kind.NAME else _mutable_parts(expression)
         if parts & self._given.keys():
             raise NotTranslated
         self._read |= parts
@@ -237,7 +211,7 @@ class _Translation:
                 if arg is value:
                     if position not in wanted:
                         self.calls[index] = (*self.calls[index][:2], (*wanted, position))
-                    return VALUE, index, position
+                    return Kind.VALUE, index, position
         raise NotTranslated
 
     def _number(self, node: ast.Name | ast.Attribute) -> Expression:
@@ -246,7 +220,7 @@ class _Translation:
         value = getattr(math, name.removeprefix("math."), None) if name.startswith("math.") else None
         if not isinstance(value, float):
             raise NotTranslated
-        return CONST, value
+        return Kind.CONST, value
 
     def _dotted(self, node: ast.expr) -> str:
         """What a function's or constant's name means; empty when that is not known."""
@@ -266,18 +240,18 @@ class _Translation:
         name = self._dotted(node.func)
         if name in FUNCTIONS and keywords.keys() <= KEYWORDS.get(name, set()):
             named = tuple((keyword, self.expression(value)) for keyword, value in keywords.items())
-            return CALL, name, tuple(self._argument(name, arg) for arg in node.args), named
+            return Kind.CALL, name, tuple(self._argument(name, arg) for arg in node.args), named
         if isinstance(node.func, ast.Attribute) and node.func.attr in METHODS and not keywords:
-            return METHOD, node.func.attr, self.expression(node.func.value), self._all(node.args)
+            return Kind.METHOD, node.func.attr, self.expression(node.func.value), self._all(node.args)
         raise NotTranslated
 
     def _argument(self, function: str, node: ast.expr) -> Expression:
         """A function's argument: a generator or a dict's view is consumed at once."""
         match node:
             case ast.GeneratorExp(item, generators) if function in ITERATING - {"len"}:
-                return self._comprehension(TUPLE, item, generators)
+                return self._comprehension(Kind.TUPLE, item, generators)
             case ast.Call(ast.Attribute(owner, name), [], []) if function in ITERATING and name in VIEWS:
-                return METHOD, name, self.expression(owner), ()
+                return Kind.METHOD, name, self.expression(owner), ()
         return self.expression(node)
 
     def _entry_call(self, args: list[ast.expr], keywords: dict[str, ast.expr]) -> Expression:
@@ -292,53 +266,52 @@ class _Translation:
         self._read, self._in_arguments = before, False
         self._given.update(parts)
         self.calls.append((given, named, ()))
-        return VALUE, len(self.calls) - 1, None
+        return Kind.VALUE, len(self.calls) - 1, None
 
     def _constant(self, node: ast.expr) -> Any:
         expression = self.expression(node)
-        if expression[0] != CONST:
+        if expression[0] != Kind.CONST:
             raise NotTranslated
         return expression[1]
 
     def _compare(self, node: ast.Compare) -> Expression:
         operators = [_COMPARISONS[type(op)] for op in node.ops]
         left, first = self.expression(node.left), self.expression(node.comparators[0])
-        others = node.comparators[1:]  # a chain stops where it is false
-        operands = [first, *(self._without_calls(lambda other=other: self.expression(other)) for other in others)]  # type: ignore[misc]
+        with self._without_calls():  # a chain stops where it is false
+            operands = [first, *self._all(node.comparators[1:])]
         for name, operand, before in zip(operators, operands, [left, *operands], strict=False):
             if name in ("is", "is not") and not (_is_singleton(operand) or _is_singleton(before)):
                 raise NotTranslated
-        return COMPARE, left, tuple(zip(operators, operands, strict=True))
+        return Kind.COMPARE, left, tuple(zip(operators, operands, strict=True))
 
     def _bool_op(self, node: ast.BoolOp) -> Expression:
-        first, *others = node.values
-        rest = [self._without_calls(lambda other=other: self.expression(other)) for other in others]  # type: ignore[misc]
-        return AND if isinstance(node.op, ast.And) else OR, self.expression(first), *rest
+        first = self.expression(node.values[0])
+        with self._without_calls():
+            return Kind.AND if isinstance(node.op, ast.And) else Kind.OR, first, *self._all(node.values[1:])
 
     def _if(self, node: ast.IfExp) -> Expression:
         condition = self.expression(node.test)
-        return IF, condition, *(self._without_calls(lambda n=n: self.expression(n)) for n in (node.body, node.orelse))  # type: ignore[misc]
+        with self._without_calls():
+            return Kind.IF, condition, self.expression(node.body), self.expression(node.orelse)
 
     def _dict(self, node: ast.Dict) -> Expression:
         if None in node.keys:
             raise NotTranslated
-        return DICT, self._all([key for key in node.keys if key is not None]), self._all(node.values)
+        return Kind.DICT, self._all([key for key in node.keys if key is not None]), self._all(node.values)
 
     def _subscript(self, node: ast.Subscript) -> Expression:
         owner = self.expression(node.value)
         if not isinstance(node.slice, ast.Slice):
-            return ITEM, owner, self.expression(node.slice)
+            return Kind.ITEM, owner, self.expression(node.slice)
         bounds = (node.slice.lower, node.slice.upper, node.slice.step)
-        return SLICE, owner, *((CONST, None) if bound is None else self.expression(bound) for bound in bounds)
+        return Kind.SLICE, owner, *((Kind.CONST, None) if bound is None else self.expression(bound) for bound in bounds)
 
     def _comprehension(
         self, kind: str, item: ast.expr, generators: list[ast.comprehension], value: ast.expr | None = None
     ) -> Expression:
         """Of constants alone, so that it is never evaluated by the warden."""
-        hidden = dict(self._names)
-
-        def translated() -> Expression:
-            loops = []
+        hidden, loops = dict(self._names), []
+        with self._without_calls():
             for loop in generators:
                 if loop.is_async:
                     raise NotTranslated
@@ -346,20 +319,15 @@ class _Translation:
                 names = _target_names(loop.target)
                 if self._entry in names:
                     raise NotTranslated
-                self._names.update({name: (NAME, name) for name in names})
+                self._names.update({name: (Kind.NAME, name) for name in names})
                 loops.append((tuple(names), source, self._all(loop.ifs)))
-            made = self.expression(item) if value is None else (TUPLE, *self._all([item, value]))
-            return COMPREHENSION, kind, made, tuple(loops)
-
-        try:
-            expression = self._without_calls(translated)
-        finally:
-            self._names = hidden
-        return self._evaluated(expression)
+            made = self.expression(item) if value is None else (Kind.TUPLE, *self._all([item, value]))
+        self._names = hidden
+        return self._evaluated((Kind.COMPREHENSION, kind, made, tuple(loops)))
 
     def _evaluated(self, expression: Expression) -> Expression:
         try:
-            return CONST, Evaluation(can_loop=True).of(expression)
+            return Kind.CONST, Evaluation(can_loop=True).of(expression)
         except Exception:  # Undecided, or it needs the values of calls, or the test raises it, too: a judge says so
             raise NotTranslated from None
 
@@ -375,8 +343,8 @@ def _is_long(node: ast.AST) -> bool:
 
 
 def _is_singleton(expression: Expression) -> bool:
-    return expression[0] == TYPE or (
-        expression[0] == CONST and any(expression[1] is singleton for singleton in _SINGLETONS)
+    return expression[0] == Kind.TYPE or (
+        expression[0] == Kind.CONST and any(expression[1] is singleton for singleton in _SINGLETONS)
     )
 
 
@@ -390,7 +358,7 @@ def _target_names(target: ast.expr) -> list[str]:
 
 def _mutable_parts(expression: Expression) -> set[int]:
     """The identities of what could be changed in the constants of an expression."""
-    constants = [part[1] for part in _parts(expression) if part[:1] == (CONST,)]
+    constants = [part[1] for part in _parts(expression) if part[:1] == (Kind.CONST,)]
     return {id(part) for constant in constants for part in _mutable_within(constant)}
 
 
@@ -408,7 +376,7 @@ def _mutable_within(value: Any) -> Iterator[Any]:
 def _parts(expression: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
     """An expression and all within it, and the tuples that hold those together."""
     yield expression
-    if expression[:1] != (CONST,):
+    if expression[:1] != (Kind.CONST,):
         for part in expression:
             if isinstance(part, tuple):
                 yield from _parts(part)
@@ -427,12 +395,12 @@ _RULES: dict[type[ast.expr], Callable[[_Translation, Any], Expression]] = {
     ast.IfExp: _Translation._if,
     ast.Dict: _Translation._dict,
     ast.Subscript: _Translation._subscript,
-    ast.List: lambda self, node: (LIST, *self._all(node.elts)),
-    ast.Tuple: lambda self, node: (TUPLE, *self._all(node.elts)),
-    ast.Set: lambda self, node: (SET, *self._all(node.elts)),
-    ast.UnaryOp: lambda self, node: (UNARY, _UNARY[type(node.op)], self.expression(node.operand)),
-    ast.BinOp: lambda self, node: (BINARY, _BINARY[type(node.op)], *self._all([node.left, node.right])),
-    ast.ListComp: lambda self, node: self._comprehension(LIST, node.elt, node.generators),
-    ast.SetComp: lambda self, node: self._comprehension(SET, node.elt, node.generators),
-    ast.DictComp: lambda self, node: self._comprehension(DICT, node.key, node.generators, node.value),
+    ast.List: lambda self, node: (Kind.LIST, *self._all(node.elts)),
+    ast.Tuple: lambda self, node: (Kind.TUPLE, *self._all(node.elts)),
+    ast.Set: lambda self, node: (Kind.SET, *self._all(node.elts)),
+    ast.UnaryOp: lambda self, node: (Kind.UNARY, _UNARY[type(node.op)], self.expression(node.operand)),
+    ast.BinOp: lambda self, node: (Kind.BINARY, _BINARY[type(node.op)], *self._all([node.left, node.right])),
+    ast.ListComp: lambda self, node: self._comprehension(Kind.LIST, node.elt, node.generators),
+    ast.SetComp: lambda self, node: self._comprehension(Kind.SET, node.elt, node.generators),
+    ast.DictComp: lambda self, node: self._comprehension(Kind.DICT, node.key, node.generators, node.value),
 }
