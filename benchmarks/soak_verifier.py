@@ -58,6 +58,8 @@ class Census:
     num_cgroups: int  # new ones
     driver: int  # proportional set size
     workers: int
+    driver_own: int  # not backed by files
+    workers_own: int
     driver_resident: int
     workers_resident: int
 
@@ -117,6 +119,8 @@ class Surroundings:
             num_cgroups=len(self.cgroups()),
             driver=processes.memory([os.getpid()]).num_bytes,
             workers=processes.memory(below).num_bytes,
+            driver_own=processes.own_bytes([os.getpid()]),
+            workers_own=processes.own_bytes(below),
             driver_resident=processes.resident_bytes([os.getpid()]),
             workers_resident=processes.resident_bytes(below),
         )
@@ -232,6 +236,7 @@ def _line(record: Record) -> str:
         f"{census.seconds / 60:6.1f} min  {record.num_steps:7d} steps  {record.num_wrong_steps} wrong  "
         f"{census.num_processes} processes  {census.num_descriptors} fds  {census.num_files} files  "
         f"{census.num_cgroups} cgroups  PSS {census.driver / _MEGABYTE:.1f} + {census.workers / _MEGABYTE:.1f} MB  "
+        f"own {census.driver_own / _MEGABYTE:.1f} + {census.workers_own / _MEGABYTE:.1f} MB  "
         f"RSS {census.driver_resident / _MEGABYTE:.1f} + {census.workers_resident / _MEGABYTE:.1f} MB"
     )
 
@@ -276,7 +281,7 @@ def _print_summary(record: Record) -> bool:
         for name in ("num_processes", "num_descriptors", "num_files", "num_cgroups"):
             then, now = getattr(first, name), getattr(last, name)
             rows.append((f"{name[4:]} between steps", f"{then} at first, {now} at last", now <= then))
-    for name, size in (("trainer's side", lambda c: c.driver), ("workers", lambda c: c.workers)):
+    for name, size in (("trainer's side", lambda c: c.driver_own), ("workers", lambda c: c.workers_own)):
         found = growth(record.censuses, size)
         if found is None:
             rows.append((f"growth, {name}", "too few censuses to tell: run longer", None))

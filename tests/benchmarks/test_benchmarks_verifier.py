@@ -139,7 +139,7 @@ def test_goals_are_held_against_the_median() -> None:
 
 def test_growth_is_the_slope_of_the_second_half() -> None:
     def census(step: int, workers: int) -> soak_verifier.Census:
-        return soak_verifier.Census(step, 0.0, 0, 0, 0, 0, 0, workers, 0, 0)
+        return soak_verifier.Census(step, 0.0, 0, 0, 0, 0, 0, workers, 0, 0, 0, 0)
 
     # steep at first, then 2 KB a step
     censuses = [census(100 * i, 10_000_000 * i if i < 10 else 10**9 + 204_800 * i) for i in range(20)]

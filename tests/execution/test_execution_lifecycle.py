@@ -113,6 +113,18 @@ def test_a_killed_runner_says_nothing_about_its_program(test: str | tuple[str, s
 
 
 @LINUX
+@pytest.mark.parametrize("member", [0, 1, 2], ids=["guard", "warden", "zygote"])
+def test_the_only_worker_may_die_while_it_has_nothing_to_do(member: int) -> None:
+    with ProcessExecutor(workers=1) as executor:
+        for _ in range(2):
+            assert executor.submit(as_job([RIGHT], TESTS)).result(30).tolist() == [[Verdict.PASS] * 2]
+            assert wait_until(lambda: executor._workers[0].held is None)  # it has been told to rest
+            family = [executor._workers[0].pid, *descendants(executor._workers[0].pid)]
+            os.kill(family[member], signal.SIGKILL)
+            assert wait_until(lambda family=family: all_gone(family[member or 1 :]))  # type: ignore[misc]
+
+
+@LINUX
 def test_what_kills_workers_twice_is_infra_and_harms_no_neighbour() -> None:
     with ProcessExecutor(workers=1) as executor:
         assert passes(executor)

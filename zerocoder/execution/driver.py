@@ -132,7 +132,8 @@ class Driver:
         except ZeroCoderError as error:
             self._fail(error)
         self._announce()
-        if not self._stopping and not self._commands:
+        stuck = not self._busy and not self._schedule.idle  # the last worker was lost: the next step starts another
+        if not self._stopping and not self._commands and not stuck:
             self._wait()
 
     def _add(self, job: Job, future: Result) -> None:
