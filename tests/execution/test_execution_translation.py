@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from zerocoder.execution import Limits
 from zerocoder.execution.sandbox import codec, rows
 from zerocoder.execution.sandbox.expressions import Evaluation, Undecided
-from zerocoder.execution.sandbox.translation import NotTranslated, marshalled, translate
+from zerocoder.execution.sandbox.parts import marshalled
+from zerocoder.execution.sandbox.translation import NotTranslated, translate
 from zerocoder.execution.sandbox.verdict import Verdict
 
 # f appends 7 to lists of one item and returns its arguments as a list; every test below passes

@@ -14,8 +14,9 @@ import types
 from typing import Any
 
 from . import codec
+from .parts import marshalled
 from .runner import compile_source
-from .translation import NotTranslated, marshalled, translate
+from .translation import NotTranslated, translate
 from .wire import FrameStream
 
 

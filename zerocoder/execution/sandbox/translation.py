@@ -14,13 +14,13 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import marshal
 import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from . import codec
 from .expressions import FUNCTIONS, ITERATING, KEYWORDS, METHODS, TYPES, VIEWS, Evaluation, Expression, Kind
+from .parts import Call, kinds, mutable_parts, mutable_within, walk
 
 ASSERT, LET = "assert", "let"
 MAX_PARTS = 400  # of the checks of one test
@@ -36,8 +36,6 @@ _BINARY: dict[type[ast.operator], str] = {
 }  # fmt: skip
 _UNARY: dict[type[ast.unaryop], str] = {ast.USub: "-", ast.UAdd: "+", ast.Invert: "~", ast.Not: "not"}
 
-Call = tuple[tuple[Any, ...], dict[str, Any], tuple[int, ...]]
-"""Arguments, keyword arguments, and the positions of arguments that are to come back as the call left them."""
 Check = tuple[Any, ...]  # (ASSERT, expression) or (LET, name, expression)
 
 
@@ -53,17 +51,9 @@ def translate(source: str, entry: str) -> tuple[list[Call], list[Check]]:
             translation.statement(statement)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError) as error:
         raise NotTranslated from error
-    if not translation.calls or sum(1 for check in translation.checks for _ in _parts(check)) > MAX_PARTS:
+    if not translation.calls or sum(1 for check in translation.checks for _ in walk(check)) > MAX_PARTS:
         raise NotTranslated
     return translation.calls, translation.numbered_checks()
-
-
-def marshalled(calls: list[Call]) -> bytes:
-    """The same bytes for equal calls, unless their arguments share parts: then those arrive as shared ones."""
-    parts = [
-        id(part) for args, kwargs, _ in calls for value in (*args, *kwargs.values()) for part in _mutable_within(value)
-    ]
-    return marshal.dumps(calls, 2 if len(parts) == len(set(parts)) else marshal.version)
 
 
 class _Translation:
@@ -120,7 +110,7 @@ class _Translation:
 
     def _let(self, name: str, expression: Expression) -> None:
         self._define(name)
-        self._parts_of[name] = _mutable_parts(expression) | self._read
+        self._parts_of[name] = mutable_parts(expression) | self._read
         if expression[0] not in (Kind.CONST, Kind.VALUE):
             self.checks.append((LET, name, expression))
             expression = Kind.NAME, name
@@ -161,7 +151,7 @@ class _Translation:
         return rule(self, node)
 
     def _folded(self, expression: Expression) -> Expression:
-        return expression if _kinds(expression) & {Kind.VALUE, Kind.NAME, Kind.TYPE} else self._evaluated(expression)
+        return expression if kinds(expression) & {Kind.VALUE, Kind.NAME, Kind.TYPE} else self._evaluated(expression)
 
     @contextlib.contextmanager
     def _without_calls(self) -> Iterator[None]:
@@ -195,7 +185,7 @@ class _Translation:
             return (Kind.TYPE, node.id) if self._is_type(node.id) else self._number(node)
         if expression[0] == Kind.CONST and id(expression[1]) in self._given and not self._in_arguments:
             return self._left_by_call(expression[1])
-        parts = self._parts_of.get(node.id, set()) if expression[0] == Kind.NAME else _mutable_parts(expression)
+        parts = self._parts_of.get(node.id, set()) if expression[0] == Kind.NAME else mutable_parts(expression)
         if parts & self._given.keys():
             raise NotTranslated
         self._read |= parts
@@ -260,7 +250,7 @@ class _Translation:
         before, self._read, self._in_arguments = self._read, set(), True
         given = tuple(self._constant(arg) for arg in args)
         named = {name: self._constant(value) for name, value in keywords.items()}
-        parts = {id(part): part for value in (*given, *named.values()) for part in _mutable_within(value)}
+        parts = {id(part): part for value in (*given, *named.values()) for part in mutable_within(value)}
         if parts.keys() & before:  # it was read, but may be looked at only after the call
             raise NotTranslated
         self._read, self._in_arguments = before, False
@@ -354,36 +344,6 @@ def _target_names(target: ast.expr) -> list[str]:
     if len(names) != len(targets) or not names:
         raise NotTranslated
     return names
-
-
-def _mutable_parts(expression: Expression) -> set[int]:
-    """The identities of what could be changed in the constants of an expression."""
-    constants = [part[1] for part in _parts(expression) if part[:1] == (Kind.CONST,)]
-    return {id(part) for constant in constants for part in _mutable_within(constant)}
-
-
-def _mutable_within(value: Any) -> Iterator[Any]:
-    if isinstance(value, (list, set, dict)):
-        yield value
-    if isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _mutable_within(item)
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from _mutable_within(item)
-
-
-def _parts(expression: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
-    """An expression and all within it, and the tuples that hold those together."""
-    yield expression
-    if expression[:1] != (Kind.CONST,):
-        for part in expression:
-            if isinstance(part, tuple):
-                yield from _parts(part)
-
-
-def _kinds(expression: Expression) -> set[str]:
-    return {part[0] for part in _parts(expression) if part and isinstance(part[0], str)}
 
 
 _RULES: dict[type[ast.expr], Callable[[_Translation, Any], Expression]] = {
