@@ -73,9 +73,10 @@ def build(config: Config, executor: Executor) -> tuple[ZeroCoderModule, ProblemD
     quiet_libraries()
     seed_everything(config.trainer.seed, verbose=False)
     from zerocoder.datamodule import ProblemDataModule
-    from zerocoder.grpo import check_head
+    from zerocoder.logprobs import check_head
     from zerocoder.models import load_policy, load_tokenizer
     from zerocoder.module import ZeroCoderModule
+    from zerocoder.reference import FrozenCopy
     from zerocoder.rollout.sampler import Sampler
 
     if config.trainer.threads is not None:
@@ -84,7 +85,7 @@ def build(config: Config, executor: Executor) -> tuple[ZeroCoderModule, ProblemD
     tokenizer = load_tokenizer(config.model)
     policy = load_policy(config.model, device)
     check_head(policy)
-    reference = load_policy(config.model, device) if config.algorithm.kl_coefficient else None
+    reference = FrozenCopy(load_policy(config.model, device)) if config.algorithm.kl_coefficient else None
     engine = config.rollout.start(policy, tokenizer)
     sampler = Sampler(engine, tokenizer, config.rollout, config.model.prompt_style, config.trainer.seed)
     selector = copy.deepcopy(config.selector)  # DyB4 changes as it runs, the config does not

@@ -107,6 +107,7 @@ def update_scalars(result: StepResult) -> dict[str, float]:
         "policy/kl": update.kl,
         "policy/entropy": update.entropy,
         "policy/clip_fraction": update.clip_fraction,
+        "policy/importance": update.importance,
         "policy/grad_norm": update.grad_norm,
         "rollout/engine_logprob_gap": update.logprob_gap_mean,
         "rollout/engine_logprob_gap_max": update.logprob_gap_max,

@@ -45,6 +45,9 @@ class ScriptedEngine:
         ids = tuple(self.tokenizer(text + "<|end|>", add_special_tokens=False)["input_ids"])
         return Completion(ids, tuple(-0.5 for _ in ids), False, text)
 
+    def pause(self) -> None:
+        pass
+
     def sync_weights(self, policy: PreTrainedModel) -> None:
         pass
 

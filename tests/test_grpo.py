@@ -10,16 +10,9 @@ import pytest
 import torch
 from tiny import tiny_policy
 
-from zerocoder.grpo import (
-    Experience,
-    MicroBatch,
-    TrainingSample,
-    check_head,
-    collate,
-    completion_logprobs,
-    group_advantages,
-    policy_loss,
-)
+from zerocoder.experience import Experience, MicroBatch, TrainingSample, collate
+from zerocoder.grpo import group_advantages, importance_weights, policy_loss
+from zerocoder.logprobs import check_head, completion_logprobs
 from zerocoder.problems import ZeroCoderError
 
 CPU = torch.device("cpu")
@@ -139,6 +132,18 @@ def test_loss_by_hand() -> None:
     out.loss.backward()
     # Clipped tokens have no policy gradient; the last has -3 from the surrogate and 0.1 (1 - 2) from k3.
     assert new.grad.tolist() == pytest.approx([0.0, 0.0, -3.1], abs=1e-5)
+
+
+def test_importance_weights_are_capped_and_weigh_the_surrogate_alone() -> None:
+    new = torch.tensor([0.0, 0.0, 0.0], requires_grad=True)
+    # policy / engine: e^-0.5 = 0.60653, 1, and e^3 = 20.1, which the cap makes 2
+    weights = importance_weights(new, torch.tensor([0.5, 0.0, -3.0]), 2.0)
+    assert weights.tolist() == pytest.approx([0.60653, 1.0, 2.0], abs=1e-5) and not weights.requires_grad
+    reference = torch.tensor([0.0, 0.0, math.log(2)])
+    out = policy_loss(new, torch.zeros(3), reference, torch.tensor([1.0, -1.0, 3.0]), 0.2, 0.1, weights)
+    assert out.loss.item() == pytest.approx(-(0.60653 - 1.0 + 6.0) + 0.0306853, abs=1e-5)
+    out.loss.backward()
+    assert new.grad.tolist() == pytest.approx([-0.60653, 1.0, -6.1], abs=1e-5)
 
 
 def test_clip_does_not_protect_moves_in_the_wrong_direction() -> None:

@@ -15,9 +15,11 @@ from torch.utils.data import DataLoader
 from zerocoder.config import AlgorithmConfig, Config, TrainerConfig
 from zerocoder.datamodule import ProblemDataModule
 from zerocoder.execution import Executor, ProcessExecutor
-from zerocoder.grpo import Experience, collate, completion_logprobs
-from zerocoder.module import StepResult, ZeroCoderModule, experience
+from zerocoder.experience import Experience, TrainingSample, collate
+from zerocoder.logprobs import completion_logprobs
+from zerocoder.module import StepResult, ZeroCoderModule, experience, training_samples
 from zerocoder.problems import Problem, Role, ZeroCoderError
+from zerocoder.reference import FrozenCopy
 from zerocoder.selection.codet import CodeT
 
 
@@ -47,16 +49,22 @@ class Record(L.Callback):
         self.results.append(pl_module.result)
 
 
-def build(executor: Executor, kl: float = 0.001, lr: float = 1e-3, micro_batch_tokens: int = 10**6) -> ZeroCoderModule:
+def build(
+    executor: Executor,
+    kl: float = 0.001,
+    lr: float = 1e-3,
+    micro_batch_tokens: int = 10**6,
+    max_gap: float | None = None,  # the scripted engine's log-probs are made up
+) -> ZeroCoderModule:
     sampler = scripted_sampler({"Double x.": DOUBLE_SOLUTIONS}, {"Double x.": DOUBLE_TESTS})
     return ZeroCoderModule(
         tiny_policy(),
-        tiny_policy() if kl else None,
+        FrozenCopy(tiny_policy()) if kl else None,
         sampler,
         executor,
         CodeT(),
         AlgorithmConfig(learning_rate=lr, kl_coefficient=kl),
-        TrainerConfig(micro_batch_tokens=micro_batch_tokens),
+        TrainerConfig(micro_batch_tokens=micro_batch_tokens, max_logprob_gap=max_gap),
     )
 
 
@@ -104,8 +112,6 @@ def answer_logprobs(module: ZeroCoderModule, role: Role) -> list[float]:
     (group,) = module.sampler.sample([DOUBLE.unlabelled()], ("look",))
     out = []
     for rollout in group.of(role):
-        from zerocoder.grpo import TrainingSample
-
         s = TrainingSample(rollout.prompt, rollout.completion.token_ids, rollout.completion.logprobs, 0.0)
         with torch.no_grad():
             out.append(
@@ -154,6 +160,16 @@ def test_non_finite_loss_stops_before_the_weights_change(executor: Executor) -> 
     )
 
 
+def test_an_engine_with_other_weights_stops_the_run_before_the_weights_change(executor: Executor) -> None:
+    module = build(executor, max_gap=0.5)
+    before = [p.clone() for p in module.policy.parameters()]
+    with pytest.raises(
+        ZeroCoderError, match=r"step 0: the rollout engine's log-probs are .* trainer\.max_logprob_gap is"
+    ):
+        fit(module, DOUBLE.unlabelled(), 1)
+    assert all(torch.equal(a, b) for a, b in zip(before, module.policy.parameters(), strict=True))
+
+
 def test_checkpoints_do_not_hold_the_reference(executor: Executor) -> None:
     assert all(name.startswith("policy.") for name in build(executor).state_dict())
 
@@ -161,7 +177,7 @@ def test_checkpoints_do_not_hold_the_reference(executor: Executor) -> None:
 def test_experience_is_that_of_the_role_with_the_advantages_in_place(executor: Executor) -> None:
     module = build(executor)
     result = fit(module, DOUBLE.unlabelled(), 1).results[0]
-    exp = experience(Role.CODER, result.interactions, result.advantages)
+    exp = experience(training_samples(Role.CODER, result.interactions), result.advantages)
     assert isinstance(exp, Experience) and len(exp.sequences) == 4
     # Rewards 1 1 0 -1: mean 1/4, unbiased std sqrt((2 * .5625 + .0625 + 1.5625) / 3) = 0.9574
     assert [s.advantage for s in exp.sequences] == pytest.approx([0.7833, 0.7833, -0.2611, -1.3056], abs=1e-3)

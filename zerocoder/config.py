@@ -158,6 +158,13 @@ class TrainerConfig:
     """Tokens (with padding) of one forward and backward pass; memory, not the result, depends on it."""
     logprob_chunk: int = 1024
     """Completion tokens whose logits exist at once: [chunk, vocabulary]."""
+    importance_cap: float | None = None
+    """Weigh every token by min(policy / engine probability, cap), which corrects for an engine that computes the policy
+    a little differently than the trainer does; null does not. 2 is the usual cap. With top_p < 1 or top_k > 0 the
+    estimate stays biased by what they cut: take rollout.top_p=1 where that matters more than the paper's settings."""
+    max_logprob_gap: float | None = 0.1
+    """The run stops when engine and trainer differ by more than so much in the mean log-prob of a step's tokens: the
+    engine then has other weights than the trainer. null never stops."""
     deterministic: bool = True
     """Refuse non-deterministic kernels. One seed then makes a CPU run repeat bit for bit."""
     threads: int | None = None
@@ -172,6 +179,9 @@ class TrainerConfig:
     def __post_init__(self) -> None:
         for key in ("max_steps", "devices", "num_nodes", "micro_batch_tokens", "logprob_chunk"):
             require(getattr(self, key) > 0, f"trainer.{key}", "> 0", getattr(self, key))
+        for key in ("importance_cap", "max_logprob_gap"):
+            value = getattr(self, key)
+            require(value is None or value > 0, f"trainer.{key}", "> 0 or null", value)
         require(0 <= self.seed < 2**32, "trainer.seed", "between 0 and 2**32 - 1", self.seed)
         require_one_of(self.accelerator, ACCELERATORS, "trainer.accelerator")
         require_one_of(self.precision, PRECISIONS, "trainer.precision")

@@ -12,21 +12,23 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import lightning as L
 import numpy as np
 import torch
-from torch import Tensor
 
 from zerocoder.config import AlgorithmConfig, TrainerConfig
 from zerocoder.console import Clock
 from zerocoder.execution import Executor
-from zerocoder.grpo import Experience, MicroBatch, TrainingSample, completion_logprobs, group_advantages, policy_loss
+from zerocoder.experience import Experience, TrainingSample
+from zerocoder.grpo import group_advantages
 from zerocoder.interaction import Encounters, Interaction
 from zerocoder.interrupts import DeferredInterrupt
+from zerocoder.learner import Learner, TokenSums
 from zerocoder.problems import Problem, Role, ZeroCoderError
+from zerocoder.reference import Reference
 from zerocoder.rewarding import Rewarder
 from zerocoder.rewards import Rewards
 from zerocoder.rollout.sampler import Sampler
@@ -44,6 +46,7 @@ class UpdateStats:
     kl: float
     entropy: float  # nats
     clip_fraction: float
+    importance: float  # weights of the truncated importance sampling
     grad_norm: float
     logprob_gap_mean: float  # |engine - trainer| log-prob
     logprob_gap_max: float
@@ -65,12 +68,12 @@ class StepResult:
 
 
 class ZeroCoderModule(L.LightningModule):
-    """The policy with its two roles. `reference` is the frozen initial policy, or None when the KL term is off."""
+    """The policy with its two roles. `reference` is None when the KL term is off."""
 
     def __init__(
         self,
         policy: PreTrainedModel,
-        reference: PreTrainedModel | None,
+        reference: Reference | None,
         sampler: Sampler,
         executor: Executor,
         selector: Selector,
@@ -80,8 +83,7 @@ class ZeroCoderModule(L.LightningModule):
         super().__init__()
         self.automatic_optimization = False
         self.policy = policy
-        # In a list, so that it is neither trained nor written into checkpoints: the initial weights are on disk.
-        self._reference = [reference]
+        self.learner = Learner(policy, reference, algorithm, trainer, sampler.config.temperature)
         self.sampler = sampler
         self.executor = executor
         self.selector = selector
@@ -105,11 +107,13 @@ class ZeroCoderModule(L.LightningModule):
                 self.sampler.sample(batch, ("train", step), encounters.add)
             with self.clock("execution"):
                 interactions = encounters.collect()
+        self.sampler.engine.pause()  # until its next weights, which callbacks/weight_sync.py brings
         consensus = [select_shown(self.selector, i.matrix) for i in interactions]
         rewards, mutants = self.rewards(role, interactions, consensus, step)
         advantages = [group_advantages(r.total, r.mask) for r in rewards]
         with self.clock("training"):
-            update = self.update(experience(role, interactions, advantages), step)
+            samples = self.learner.with_reference(training_samples(role, interactions), self.device)
+            update = self.update(experience(samples, advantages), step)
         self.result = StepResult(
             step,
             role,
@@ -140,44 +144,27 @@ class ZeroCoderModule(L.LightningModule):
         optimizer = self.optimizers()
         assert not isinstance(optimizer, list)
         optimizer.zero_grad()
-        sums = torch.zeros(5, dtype=torch.float64)
-        gap_max = 0.0
-        pad = self.policy.config.pad_token_id or 0
-        for batch in experience.micro_batches(self.settings.micro_batch_tokens, pad, self.device):
-            loss, terms, gap = self.micro_step(batch)
-            self.manual_backward(loss / experience.tokens)
-            sums += terms.double().cpu()
-            gap_max = max(gap_max, gap)
-        means = (sums / experience.tokens).tolist()
-        norm = torch.nn.utils.clip_grad_norm_(self.policy.parameters(), self.algorithm.max_grad_norm)
-        self._refuse_non_finite(step, loss=means[0], gradient=float(norm))
+        sums, tokens = TokenSums(), experience.tokens
+        for batch in self.learner.micro_batches(experience, self.device):
+            loss, of_batch = self.learner.loss(batch)
+            self.manual_backward(loss / tokens)
+            sums.add(of_batch)
+        norm = float(torch.nn.utils.clip_grad_norm_(self.policy.parameters(), self.algorithm.max_grad_norm))
+        self._refuse_non_finite(step, loss=sums.loss, gradient=norm)
+        self._refuse_stale(step, sums.gap / tokens)
         self.interrupts.hold()  # until the step's bookkeeping is done, see callbacks/checkpoints.py
         optimizer.step()
         optimizer.zero_grad()  # gradients take as much memory as the weights, and the next stage has its own needs
-        loss, kl, entropy, clipped, gap = means
-        return UpdateStats(loss, kl, entropy, clipped, float(norm), gap, gap_max)
-
-    def micro_step(self, batch: MicroBatch) -> tuple[Tensor, Tensor, float]:
-        """The summed loss of a micro-batch, token sums (loss, kl, entropy, clipped, gap), and the largest gap."""
-        temperature, chunk = self.sampler.config.temperature, self.settings.logprob_chunk
-        new = completion_logprobs(self.policy, batch, temperature, chunk)
-        reference = self._reference[0]
-        ref_logprobs = None
-        if reference is not None:
-            with torch.no_grad():
-                ref_logprobs = completion_logprobs(reference, batch, temperature, chunk).logprobs
-        # Rollouts are used for one step only, so the policy that drew them is the policy as it is now.
-        out = policy_loss(
-            new.logprobs,
-            new.logprobs.detach(),
-            ref_logprobs,
-            batch.advantages,
-            self.algorithm.clip,
-            self.algorithm.kl_coefficient,
+        return UpdateStats(
+            loss=sums.loss / tokens,
+            kl=sums.kl / tokens,
+            entropy=sums.entropy / tokens,
+            clip_fraction=sums.clipped / tokens,
+            importance=sums.importance / tokens,
+            grad_norm=norm,
+            logprob_gap_mean=sums.gap / tokens,
+            logprob_gap_max=sums.gap_max,
         )
-        gap = (new.logprobs.detach() - batch.rollout_logprobs).abs()
-        terms = torch.stack([out.loss.detach(), out.kl, new.entropy.sum(), out.clipped.to(out.loss.dtype), gap.sum()])
-        return out.loss, terms, float(gap.max())
 
     def _refuse_non_finite(self, step: int, **values: float) -> None:
         bad = [f"{name} {value}" for name, value in values.items() if not np.isfinite(value)]
@@ -186,6 +173,17 @@ class ZeroCoderModule(L.LightningModule):
             raise ZeroCoderError(
                 f"step {step}: {' and '.join(bad)} is not finite; the weights were not changed. Resume from the last "
                 "checkpoint with a lower algorithm.learning_rate or a wider trainer.precision"
+            )
+
+    def _refuse_stale(self, step: int, gap: float) -> None:
+        limit = self.settings.max_logprob_gap
+        if limit is not None and gap > limit:
+            self.policy.zero_grad(set_to_none=True)
+            raise ZeroCoderError(
+                f"step {step}: the rollout engine's log-probs are {gap:.3g} away from the policy's on the average "
+                f"token, trainer.max_logprob_gap is {limit:g}: it samples from other weights than are trained. The "
+                "weights were not changed. Resume with trainer.resume=latest; raise trainer.max_logprob_gap only "
+                "where the engine computes in a coarser number format than the trainer"
             )
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
@@ -198,11 +196,6 @@ class ZeroCoderModule(L.LightningModule):
 
     def on_train_start(self) -> None:
         self.policy.train()  # gradient checkpointing needs it; there is no dropout, see `models`
-
-    def on_fit_start(self) -> None:
-        if self._reference[0] is not None:
-            self._reference[0].requires_grad_(False)
-            torch.nn.Module.to(self._reference[0], self.device)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         # No stage of ours draws from the global generators; models with dropout and users' callbacks may.
@@ -224,12 +217,16 @@ class ZeroCoderModule(L.LightningModule):
         torch.set_rng_state(checkpoint["rng"]["torch"])
 
 
-def experience(role: Role, interactions: Sequence[Interaction], advantages: Sequence[np.ndarray]) -> Experience:
-    """The answers of `role` with their advantages, as sequences to learn from."""
-    return Experience(
-        tuple(
-            TrainingSample(r.prompt, r.completion.token_ids, r.completion.logprobs, float(a))
-            for interaction, group in zip(interactions, advantages, strict=True)
-            for r, a in zip(interaction.group.of(role), group, strict=True)
-        )
-    )
+def training_samples(role: Role, interactions: Sequence[Interaction]) -> list[TrainingSample]:
+    """The answers of `role` as sequences to learn from, problem by problem."""
+    return [
+        TrainingSample(r.prompt, r.completion.token_ids, r.completion.logprobs)
+        for interaction in interactions
+        for r in interaction.group.of(role)
+    ]
+
+
+def experience(samples: Sequence[TrainingSample], advantages: Sequence[np.ndarray]) -> Experience:
+    """The samples with the advantages of their groups, in the same order."""
+    flat = np.concatenate(list(advantages)).tolist()
+    return Experience(tuple(replace(s, advantage=a) for s, a in zip(samples, flat, strict=True)))

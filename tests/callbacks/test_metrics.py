@@ -40,7 +40,7 @@ def result(role: Role) -> StepResult:
         mutants=(),
         rewards=(spread, flat),
         advantages=(np.array([1.0, 0.0, -1.0, 0.0]), np.zeros(4)),
-        update=UpdateStats(0.1, 0.0, 1.0, 0.0, 2.0, 0.0, 0.0),
+        update=UpdateStats(0.1, 0.0, 1.0, 0.0, 1.0, 2.0, 0.0, 0.0),
         seconds={"rollout": 1.0},
     )
 

@@ -70,6 +70,9 @@ class TransformersEngine:
         """Decode with `policy` from now on; it is used in place, so its later changes need no copy."""
         self.policy = policy
 
+    def pause(self) -> None:
+        pass  # between two calls it holds nothing but the policy itself
+
     def close(self) -> None:
         pass
 

@@ -65,6 +65,10 @@ class RolloutEngine(Protocol):
         """Completions of every request, in order; `on_done` gets each as soon as it has ended."""
         ...
 
+    def pause(self) -> None:
+        """Hand the accelerator's memory to the trainer; `sync_weights` ends the pause."""
+        ...
+
     def sync_weights(self, policy: PreTrainedModel) -> None:
         """Make the next `generate` sample from `policy`'s weights as they are now."""
         ...

@@ -1,0 +1,94 @@
+"""What a step learns from: sequences with their advantages, and how they are cut into micro-batches.
+
+Sequences of like length go together, so that little is padded. Which sequences share a micro-batch depends on their
+lengths alone, and what a micro-batch contributes to the loss does not depend on its company.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSample:
+    """One prompt and completion to learn from."""
+
+    prompt: tuple[int, ...]
+    completion: tuple[int, ...]
+    rollout_logprobs: tuple[float, ...]  # [T], by the engine, at the sampling temperature
+    advantage: float = 0.0  # known last, when all tests have run
+    ref_logprobs: Tensor | None = None  # [T] float32 on the CPU; None without a reference
+
+    @property
+    def length(self) -> int:
+        """Tokens of prompt and completion."""
+        return len(self.prompt) + len(self.completion)
+
+
+@dataclass(frozen=True, slots=True)
+class MicroBatch:
+    """Right-padded sequences and what the loss needs of their completion tokens, flattened row by row to [T]."""
+
+    input_ids: Tensor  # [B, L]
+    attention_mask: Tensor  # [B, L]
+    loss_mask: Tensor  # bool [B, L]: tokens of the completion
+    targets: Tensor  # [T] the completion tokens
+    advantages: Tensor  # [T]
+    rollout_logprobs: Tensor  # [T]
+    ref_logprobs: Tensor | None  # [T]
+
+
+@dataclass(frozen=True, slots=True)
+class Experience:
+    """All sequences of one step. `tokens` is the number of completion tokens, the loss's one normaliser."""
+
+    sequences: tuple[TrainingSample, ...]
+
+    @property
+    def tokens(self) -> int:
+        return sum(len(s.completion) for s in self.sequences)
+
+    def micro_batches(self, max_tokens: int, pad_token: int, device: torch.device) -> Iterator[MicroBatch]:
+        for rows in batch_plan([s.length for s in self.sequences], max_tokens):
+            yield collate([self.sequences[row] for row in rows], pad_token, device)
+
+
+def batch_plan(lengths: Sequence[int], max_tokens: int) -> list[list[int]]:
+    """Which sequences share a micro-batch: those of like length, at most `max_tokens` tokens, padding included.
+
+    A sequence that is longer than `max_tokens` gets a micro-batch of its own.
+    """
+    batches: list[list[int]] = []
+    for row in sorted(range(len(lengths)), key=lambda row: lengths[row]):
+        if batches and lengths[row] * (len(batches[-1]) + 1) <= max_tokens:
+            batches[-1].append(row)
+        else:
+            batches.append([row])
+    return batches
+
+
+def collate(batch: Sequence[TrainingSample], pad_token: int, device: torch.device) -> MicroBatch:
+    width = max(s.length for s in batch)
+    ids = torch.full((len(batch), width), pad_token)
+    attention = torch.zeros(len(batch), width, dtype=torch.long)
+    loss_mask = torch.zeros(len(batch), width, dtype=torch.bool)
+    for row, s in enumerate(batch):
+        ids[row, : s.length] = torch.tensor(s.prompt + s.completion)
+        attention[row, : s.length] = 1
+        loss_mask[row, len(s.prompt) : s.length] = True
+    advantages = torch.cat([torch.full((len(s.completion),), s.advantage) for s in batch])
+    rollout_logprobs = torch.tensor([x for s in batch for x in s.rollout_logprobs], dtype=torch.float32)
+    references = [s.ref_logprobs for s in batch if s.ref_logprobs is not None]
+    return MicroBatch(
+        input_ids=ids.to(device),
+        attention_mask=attention.to(device),
+        loss_mask=loss_mask.to(device),
+        targets=ids[loss_mask].to(device),
+        advantages=advantages.float().to(device),
+        rollout_logprobs=rollout_logprobs.to(device),
+        ref_logprobs=torch.cat(references).to(device) if references else None,
+    )

@@ -1,0 +1,100 @@
+"""The policy's loss on a step's experience, micro-batch by micro-batch, and what it tells about the step.
+
+The reference's log-probs are computed first, for all sequences in the order of the micro-batches, so that they can be
+had while tests still run and so that an offloaded reference visits the device once a step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from zerocoder.config import AlgorithmConfig, TrainerConfig
+from zerocoder.experience import Experience, MicroBatch, TrainingSample, batch_plan, collate
+from zerocoder.grpo import importance_weights, policy_loss
+from zerocoder.logprobs import completion_logprobs
+from zerocoder.reference import Reference
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+@dataclass(slots=True)
+class TokenSums:
+    """Sums over completion tokens."""
+
+    loss: float = 0.0
+    kl: float = 0.0
+    entropy: float = 0.0  # nats
+    clipped: float = 0.0
+    importance: float = 0.0  # weights of the truncated importance sampling, 1 each without it
+    gap: float = 0.0  # |engine - trainer| log-prob
+    gap_max: float = 0.0  # a maximum, not a sum
+
+    def add(self, other: TokenSums) -> None:
+        for name in ("loss", "kl", "entropy", "clipped", "importance", "gap"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.gap_max = max(self.gap_max, other.gap_max)
+
+
+class Learner:
+    """Knows the policy, its reference and the loss; `temperature` is the one that completions were sampled at."""
+
+    def __init__(
+        self,
+        policy: PreTrainedModel,
+        reference: Reference | None,
+        algorithm: AlgorithmConfig,
+        trainer: TrainerConfig,
+        temperature: float,
+    ) -> None:
+        self.policy = policy
+        self.reference = reference
+        self.algorithm = algorithm
+        self.trainer = trainer
+        self.temperature = temperature
+        self._pad = policy.config.pad_token_id or 0
+
+    @torch.no_grad()
+    def with_reference(self, samples: Sequence[TrainingSample], device: torch.device) -> list[TrainingSample]:
+        """The samples with the reference's log-probs of their completions; as they are without a reference."""
+        done = list(samples)
+        if self.reference is None:
+            return done
+        with self.reference.model(device) as model:
+            for rows in batch_plan([s.length for s in samples], self.trainer.micro_batch_tokens):
+                batch = collate([samples[row] for row in rows], self._pad, device)
+                logprobs = completion_logprobs(model, batch, self.temperature, self.trainer.logprob_chunk).logprobs
+                pieces = logprobs.float().cpu().split([len(samples[row].completion) for row in rows])
+                for row, piece in zip(rows, pieces, strict=True):
+                    done[row] = replace(samples[row], ref_logprobs=piece)
+        return done
+
+    def micro_batches(self, experience: Experience, device: torch.device) -> Iterator[MicroBatch]:
+        return experience.micro_batches(self.trainer.micro_batch_tokens, self._pad, device)
+
+    def loss(self, batch: MicroBatch) -> tuple[Tensor, TokenSums]:
+        """The loss of a micro-batch, summed over its tokens and with gradient, and what else is known of them."""
+        new = completion_logprobs(self.policy, batch, self.temperature, self.trainer.logprob_chunk)
+        logprobs = new.logprobs.detach()
+        cap = self.trainer.importance_cap
+        importance = None if cap is None else importance_weights(logprobs, batch.rollout_logprobs, cap)
+        # Rollouts are used for one step only, so the policy that drew them is the policy as it is now.
+        out = policy_loss(
+            new.logprobs,
+            logprobs,
+            batch.ref_logprobs,
+            batch.advantages,
+            self.algorithm.clip,
+            self.algorithm.kl_coefficient,
+            importance,
+        )
+        gap = (logprobs - batch.rollout_logprobs).abs()
+        weight = torch.ones_like(gap) if importance is None else importance
+        # In one transfer from the device.
+        sums = [out.loss.detach(), out.kl, new.entropy.sum(), out.clipped, weight.sum(), gap.sum(), gap.max()]
+        return out.loss, TokenSums(*torch.stack([s.double() for s in sums]).tolist())
