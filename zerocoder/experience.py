@@ -52,8 +52,13 @@ class Experience:
     def tokens(self) -> int:
         return sum(len(s.completion) for s in self.sequences)
 
-    def micro_batches(self, max_tokens: int, pad_token: int, device: torch.device) -> Iterator[MicroBatch]:
-        for rows in batch_plan([s.length for s in self.sequences], max_tokens):
+    def plan(self, max_tokens: int) -> list[list[int]]:
+        """See `batch_plan`."""
+        return batch_plan([s.length for s in self.sequences], max_tokens)
+
+    def collated(self, plan: Sequence[Sequence[int]], pad_token: int, device: torch.device) -> Iterator[MicroBatch]:
+        """The micro-batches of a plan, each made when it is asked for."""
+        for rows in plan:
             yield collate([self.sequences[row] for row in rows], pad_token, device)
 
 
@@ -69,6 +74,24 @@ def batch_plan(lengths: Sequence[int], max_tokens: int) -> list[list[int]]:
         else:
             batches.append([row])
     return batches
+
+
+def cut_to(plan: Sequence[list[int]], count: int) -> list[list[int]]:
+    """The plan with its micro-batches of most sequences halved until there are `count`.
+
+    Where a pass over a micro-batch is one of all ranks, each rank has to make as many passes as the one with the longest
+    sequences. There are as many sequences on every rank, so that a plan can always be cut as fine as another rank's.
+
+    Example: [[0], [1, 2, 3]] cut to 3 is [[0], [1], [2, 3]].
+    """
+    plan = list(plan)
+    while len(plan) < count:
+        at = max(range(len(plan)), key=lambda i: len(plan[i]))
+        half = len(plan[at]) // 2
+        if not half:
+            raise ValueError(f"{len(plan)} sequences cannot make {count} micro-batches: ranks hold unequal numbers")
+        plan[at : at + 1] = [plan[at][:half], plan[at][half:]]
+    return plan
 
 
 def collate(batch: Sequence[TrainingSample], pad_token: int, device: torch.device) -> MicroBatch:

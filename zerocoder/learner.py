@@ -6,7 +6,7 @@ had while tests still run and so that an offloaded reference visits the device o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 
 from zerocoder.config import AlgorithmConfig, TrainerConfig
-from zerocoder.experience import Experience, MicroBatch, TrainingSample, batch_plan, collate
+from zerocoder.experience import MicroBatch, TrainingSample, batch_plan, collate
 from zerocoder.grpo import importance_weights, policy_loss
 from zerocoder.logprobs import completion_logprobs
+from zerocoder.oom import out_of_memory
 from zerocoder.reference import Reference
 
 if TYPE_CHECKING:
@@ -40,6 +41,14 @@ class TokenSums:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.gap_max = max(self.gap_max, other.gap_max)
 
+    @classmethod
+    def total(cls, parts: Iterable[TokenSums]) -> TokenSums:
+        """All of them added up."""
+        out = cls()
+        for part in parts:
+            out.add(part)
+        return out
+
 
 class Learner:
     """Knows the policy, its reference and the loss; `temperature` is the one that completions were sampled at."""
@@ -57,7 +66,7 @@ class Learner:
         self.algorithm = algorithm
         self.trainer = trainer
         self.temperature = temperature
-        self._pad = policy.config.pad_token_id or 0
+        self.pad_token: int = policy.config.pad_token_id or 0
 
     @torch.no_grad()
     def with_reference(self, samples: Sequence[TrainingSample], device: torch.device) -> list[TrainingSample]:
@@ -65,17 +74,14 @@ class Learner:
         done = list(samples)
         if self.reference is None:
             return done
-        with self.reference.model(device) as model:
+        with out_of_memory(device, "reference"), self.reference.model(device) as model:
             for rows in batch_plan([s.length for s in samples], self.trainer.micro_batch_tokens):
-                batch = collate([samples[row] for row in rows], self._pad, device)
+                batch = collate([samples[row] for row in rows], self.pad_token, device)
                 logprobs = completion_logprobs(model, batch, self.temperature, self.trainer.logprob_chunk).logprobs
                 pieces = logprobs.float().cpu().split([len(samples[row].completion) for row in rows])
                 for row, piece in zip(rows, pieces, strict=True):
                     done[row] = replace(samples[row], ref_logprobs=piece)
         return done
-
-    def micro_batches(self, experience: Experience, device: torch.device) -> Iterator[MicroBatch]:
-        return experience.micro_batches(self.trainer.micro_batch_tokens, self._pad, device)
 
     def loss(self, batch: MicroBatch) -> tuple[Tensor, TokenSums]:
         """The loss of a micro-batch, summed over its tokens and with gradient, and what else is known of them."""

@@ -11,28 +11,32 @@ are Lightning's `global_step`: one optimizer step each, however many micro-batch
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import lightning as L
 import numpy as np
 import torch
+from torch import Tensor
 
 from zerocoder.config import AlgorithmConfig, TrainerConfig
 from zerocoder.console import Clock
 from zerocoder.execution import Executor
-from zerocoder.experience import Experience, TrainingSample
+from zerocoder.experience import Experience, MicroBatch, TrainingSample, cut_to
 from zerocoder.grpo import group_advantages
 from zerocoder.interaction import Encounters, Interaction
 from zerocoder.interrupts import DeferredInterrupt
 from zerocoder.learner import Learner, TokenSums
+from zerocoder.oom import out_of_memory
 from zerocoder.problems import Problem, Role, ZeroCoderError
 from zerocoder.reference import Reference
 from zerocoder.rewarding import Rewarder
 from zerocoder.rewards import Rewards
 from zerocoder.rollout.sampler import Sampler
 from zerocoder.selection.base import Consensus, Selector, select_shown
+from zerocoder.strategies import adamw, stepping_of
+from zerocoder.world import current
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -40,7 +44,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class UpdateStats:
-    """Means over the completion tokens of a step, and the gradient's norm before clipping."""
+    """Means over the completion tokens of a step on all ranks, and the gradient's norm before clipping."""
 
     loss: float
     kl: float
@@ -89,6 +93,7 @@ class ZeroCoderModule(L.LightningModule):
         self.selector = selector
         self.algorithm = algorithm
         self.settings = trainer
+        self.world = current()
         self.rewarder = Rewarder(executor, algorithm, trainer.seed)
         self.mutation_weight = algorithm.lambda_low  # lambda of this step, set by the reward schedule
         self.clock = Clock()
@@ -103,7 +108,7 @@ class ZeroCoderModule(L.LightningModule):
     def training_step(self, batch: list[Problem], batch_idx: int) -> None:
         step, role = self.global_step, self.role
         with Encounters(self.executor, self.algorithm.test_unit) as encounters:
-            with self.clock("rollout"):
+            with self.clock("rollout"), out_of_memory(self.device, "rollout"):
                 self.sampler.sample(batch, ("train", step), encounters.add)
             with self.clock("execution"):
                 interactions = encounters.collect()
@@ -140,21 +145,26 @@ class ZeroCoderModule(L.LightningModule):
         return self.rewarder.tester(interactions, proxies, verdicts, self.mutation_weight), list(verdicts)
 
     def update(self, experience: Experience, step: int) -> UpdateStats:
-        """One optimizer step on all of `experience`, in as many micro-batches as memory asks for."""
-        optimizer = self.optimizers()
-        assert not isinstance(optimizer, list)
-        optimizer.zero_grad()
-        sums, tokens = TokenSums(), experience.tokens
-        for batch in self.learner.micro_batches(experience, self.device):
-            loss, of_batch = self.learner.loss(batch)
-            self.manual_backward(loss / tokens)
-            sums.add(of_batch)
-        norm = float(torch.nn.utils.clip_grad_norm_(self.policy.parameters(), self.algorithm.max_grad_norm))
-        self._refuse_non_finite(step, loss=sums.loss, gradient=norm)
+        """One optimizer step on the experience of all ranks, in as many micro-batches as memory asks for.
+
+        What it refuses, it refuses on all ranks alike: it looks at sums over all of them.
+        """
+        stepping = stepping_of(self)
+        (tokens,) = self.world.sum(experience.tokens)
+        scale = self.world.size / tokens  # gradients are averaged over the ranks
+        sums = TokenSums()
+        with out_of_memory(self.device, "forward and backward pass"):
+            for batch, last in self._micro_batches(experience):
+                sums.add(stepping.accumulate(batch, scale, last))
+        # Until the step's bookkeeping is done, see callbacks/checkpoints.py. Held before the ranks meet: all or none
+        # of them are interrupted before this step.
+        self.interrupts.hold()
+        sums = TokenSums.total(self.world.gather(sums))
+        self._refuse_non_finite(step, "loss", sums.loss)
         self._refuse_stale(step, sums.gap / tokens)
-        self.interrupts.hold()  # until the step's bookkeeping is done, see callbacks/checkpoints.py
-        optimizer.step()
-        optimizer.zero_grad()  # gradients take as much memory as the weights, and the next stage has its own needs
+        with out_of_memory(self.device, "optimizer step"):
+            norm = stepping.step(self.algorithm.max_grad_norm)
+        self._refuse_non_finite(step, "gradient", norm)
         return UpdateStats(
             loss=sums.loss / tokens,
             kl=sums.kl / tokens,
@@ -166,12 +176,23 @@ class ZeroCoderModule(L.LightningModule):
             logprob_gap_max=sums.gap_max,
         )
 
-    def _refuse_non_finite(self, step: int, **values: float) -> None:
-        bad = [f"{name} {value}" for name, value in values.items() if not np.isfinite(value)]
-        if bad:
+    def _micro_batches(self, experience: Experience) -> Iterator[tuple[MicroBatch, bool]]:
+        """This rank's micro-batches, as many as on every other rank, and whether each is the last."""
+        plan = experience.plan(self.settings.micro_batch_tokens)
+        count = int(self.world.max(len(plan)))
+        batches = experience.collated(cut_to(plan, count), self.learner.pad_token, self.device)
+        for n, batch in enumerate(batches, 1):
+            yield batch, n == count
+
+    def forward(self, batch: MicroBatch) -> tuple[Tensor, TokenSums]:
+        """See `Learner.loss`: a forward pass of this module is that of a micro-batch."""
+        return self.learner.loss(batch)
+
+    def _refuse_non_finite(self, step: int, name: str, value: float) -> None:
+        if not np.isfinite(value):
             self.policy.zero_grad(set_to_none=True)
             raise ZeroCoderError(
-                f"step {step}: {' and '.join(bad)} is not finite; the weights were not changed. Resume from the last "
+                f"step {step}: {name} {value} is not finite; the weights were not changed. Resume from the last "
                 "checkpoint with a lower algorithm.learning_rate or a wider trainer.precision"
             )
 
@@ -187,12 +208,7 @@ class ZeroCoderModule(L.LightningModule):
             )
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        return torch.optim.AdamW(
-            [p for p in self.policy.parameters() if p.requires_grad],
-            lr=self.algorithm.learning_rate,
-            betas=self.algorithm.adam_betas,
-            weight_decay=self.algorithm.weight_decay,
-        )
+        return adamw([p for p in self.policy.parameters() if p.requires_grad], self.algorithm, self.settings)
 
     def on_train_start(self) -> None:
         self.policy.train()  # gradient checkpointing needs it; there is no dropout, see `models`
