@@ -216,11 +216,12 @@ class TrainerConfig:
         return Sharding(stage, self.offload_optimizer or offload, offload and stage == 3)
 
     def checkpoint_bytes(self, of_weight: int) -> int:
-        """Bytes of a checkpoint for a parameter whose weight takes `of_weight`: weights twice (the state and hf/), Adam's
-        two moments, and DeepSpeed's weights in 32 bit beside those in 16."""
-        if self.sharding is None:
-            return 4 * of_weight
-        return 2 * of_weight + 12
+        """Bytes that a checkpoint takes for a parameter whose weight takes `of_weight`.
+
+        The weight is in the state and in hf/, Adam's two moments are in the state; DeepSpeed keeps these and a second
+        copy of the weight in 32 bit.
+        """
+        return 4 * of_weight if self.sharding is None else 2 * of_weight + 12
 
     @property
     def ranks(self) -> int:

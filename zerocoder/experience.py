@@ -79,8 +79,8 @@ def batch_plan(lengths: Sequence[int], max_tokens: int) -> list[list[int]]:
 def cut_to(plan: Sequence[list[int]], count: int) -> list[list[int]]:
     """The plan with its micro-batches of most sequences halved until there are `count`.
 
-    Where a pass over a micro-batch is one of all ranks, each rank has to make as many passes as the one with the longest
-    sequences. There are as many sequences on every rank, so that a plan can always be cut as fine as another rank's.
+    Where a pass over a micro-batch is one of all ranks, each rank has to make as many passes as the one with the
+    longest sequences. There are as many sequences on every rank: a plan can be cut as fine as any other rank's.
 
     Example: [[0], [1, 2, 3]] cut to 3 is [[0], [1], [2, 3]].
     """

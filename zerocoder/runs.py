@@ -36,8 +36,9 @@ PACKAGES = ("torch", "lightning", "transformers", "tokenizers", "torchmetrics", 
 STATE, LAYOUT = "trainer.ckpt", "layout.json"
 MAY_CHANGE = ("trainer.max_steps", "trainer.resume", "trainer.root", "trainer.threads", "trainer.evaluate",
               "trainer.devices", "trainer.num_nodes", "trainer.micro_batch_tokens", "trainer.logprob_chunk",
-              "trainer.offload_reference", "model.gradient_checkpointing", "callbacks.", "verifier.workers", "verifier.cache_mb", "verifier._target_", "verifier.address",
-              "verifier.patience_seconds", "dry_run", "data.cache", "data.heldout_limit")  # fmt: skip
+              "trainer.offload_reference", "model.gradient_checkpointing", "callbacks.", "verifier.workers",
+              "verifier.cache_mb", "verifier._target_", "verifier.address", "verifier.patience_seconds", "dry_run",
+              "data.cache", "data.heldout_limit")  # fmt: skip
 """Settings that a resumed run may have other values of: they decide how long, how watched, how fast and in how much
 memory, not what is learnt."""
 

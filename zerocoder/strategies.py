@@ -1,8 +1,8 @@
 """Where a policy's weights, gradients and optimizer state live, and how many processes make one optimizer step.
 
 `build_strategy` turns `trainer.strategy` into what Lightning's Trainer takes. `Stepping` is what the update needs to
-know of it: how the micro-batches of a step, on all ranks, become the gradient of one big batch and exactly one optimizer
-step. Losses arrive scaled by the number of ranks, since DDP and DeepSpeed average gradients over them.
+know of it: how the micro-batches of a step, on all ranks, become the gradient of one big batch and exactly one
+optimizer step. Gradients are averaged over the ranks, by DDP as by DeepSpeed.
 """
 
 from __future__ import annotations
