@@ -6,7 +6,7 @@ lengths alone, and what a micro-batch contributes to the loss does not depend on
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -51,15 +51,6 @@ class Experience:
     @property
     def tokens(self) -> int:
         return sum(len(s.completion) for s in self.sequences)
-
-    def plan(self, max_tokens: int) -> list[list[int]]:
-        """See `batch_plan`."""
-        return batch_plan([s.length for s in self.sequences], max_tokens)
-
-    def collated(self, plan: Sequence[Sequence[int]], pad_token: int, device: torch.device) -> Iterator[MicroBatch]:
-        """The micro-batches of a plan, each made when it is asked for."""
-        for rows in plan:
-            yield collate([self.sequences[row] for row in rows], pad_token, device)
 
 
 def batch_plan(lengths: Sequence[int], max_tokens: int) -> list[list[int]]:
