@@ -17,7 +17,7 @@ from zerocoder.problems import Role
 from zerocoder.selection.b4 import B4
 from zerocoder.selection.dyb4 import DyB4
 
-STAGES = ("rollout", "execution", "mutation", "calibration", "training", "probe")
+STAGES = ("rollout", "execution", "mutation", "calibration", "training", "sync", "probe")
 
 
 class Metrics(L.Callback):
