@@ -143,8 +143,8 @@ class VllmEngine:
         longest = max((len(r.prompt) for r in requests), default=0)
         if longest + sampling.max_new_tokens > self._max_len:
             raise ValueError(
-                f"a prompt of {longest} tokens and {sampling.max_new_tokens} new ones exceed the {self._max_len} of the "
-                "engine"
+                f"a prompt of {longest} tokens and {sampling.max_new_tokens} new ones exceed the engine's "
+                f"{self._max_len}"
             )
 
     def _shared(self, requests: Sequence[Request]) -> tuple[dict[int, int], list[Request]]:
