@@ -16,7 +16,7 @@ from zerocoder.problems import Role
 from zerocoder.selection.b4 import B4
 from zerocoder.selection.dyb4 import DyB4
 
-STAGES = ("rollout", "execution", "mutation", "calibration", "reference", "training", "sync", "sync", "probe")
+STAGES = ("rollout", "execution", "mutation", "calibration", "reference", "training", "sync", "probe")
 
 
 class Metrics(L.Callback):
