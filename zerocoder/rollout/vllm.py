@@ -6,6 +6,7 @@ engine itself is in `vllm_engine`. docs/engine.md explains the settings.
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -31,7 +32,8 @@ ENVIRONMENT = {
     # The older of two model runners: the only one that there is on CPUs, hence the one that the tests run.
     "VLLM_USE_V2_MODEL_RUNNER": "0",
 }
-DEFAULT_ENVIRONMENT = {"VLLM_LOGGING_LEVEL": "ERROR", "VLLM_NO_USAGE_STATS": "1"}  # what the user sets wins
+# What the user sets wins. An engine that fails would otherwise print all of its requests; the run says what failed.
+DEFAULT_ENVIRONMENT = {"VLLM_LOGGING_LEVEL": "CRITICAL", "VLLM_NO_USAGE_STATS": "1"}
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,7 @@ class VllmRollout(RolloutSettings):
         os.environ.update(ENVIRONMENT)
         for key, value in DEFAULT_ENVIRONMENT.items():
             os.environ.setdefault(key, value)
+        logging.getLogger("vllm").setLevel(os.environ["VLLM_LOGGING_LEVEL"])  # while it is imported
         from zerocoder.rollout.vllm_engine import VllmEngine
 
         return VllmEngine(policy, tokenizer, self)

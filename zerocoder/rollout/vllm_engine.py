@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import gc
 import tempfile
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 Job = tuple[int, int]
 """The indices of a request and of one of its seeds."""
+CPU_PREFILL = 4096  # tokens of prompts read at once, unless one is longer
 
 
 def _free_memory() -> None:
@@ -247,7 +249,8 @@ def launch(policy: PreTrainedModel, settings: VllmRollout, max_len: int) -> LLME
     ranks = dist.get_world_size() if dist.is_initialized() else 1
     config = copy.deepcopy(policy.config)
     config.architectures = [type(policy).__name__]  # a model that was never saved does not have it
-    with tempfile.TemporaryDirectory() as folder, isolate_rng(), _kept_threads():
+    with tempfile.TemporaryDirectory() as folder, isolate_rng(), _kept_threads(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
         config.save_pretrained(folder)
         args = EngineArgs(
             model=folder,
@@ -264,6 +267,9 @@ def launch(policy: PreTrainedModel, settings: VllmRollout, max_len: int) -> LLME
             enforce_eager=on_cpu if settings.enforce_eager is None else settings.enforce_eager,
             enable_sleep_mode=settings.sleep and not on_cpu,
             enable_prefix_caching=True,
+            # A prompt read in two parts takes back what its generator drew for the first, which CPU generators cannot.
+            enable_chunked_prefill=not on_cpu,
+            max_num_batched_tokens=max(CPU_PREFILL, max_len, settings.batch_size) if on_cpu else None,
             logprobs_mode="raw_logits",  # see `report_logprobs`
             disable_log_stats=True,
             use_tqdm_on_load=False,
