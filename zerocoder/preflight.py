@@ -145,6 +145,10 @@ def check_strategy(config: Config) -> Check:
     return Check("strategy", f"{trainer.strategy}: {', '.join(spread)} spread over {trainer.ranks} ranks{kept}")
 
 
+def check_rollout(config: Config) -> Check:
+    return Check("rollout", config.rollout.check(config.trainer.devices * config.trainer.num_nodes))
+
+
 def check_disk(config: Config) -> Check:
     """Room for the checkpoints that are kept and the one that is being written."""
     root = Path(config.trainer.root).expanduser().absolute()
@@ -182,5 +186,12 @@ def check_verifier(config: Config) -> Check:
         return Check("verifier", executor.isolation)
 
 
-QUICK: tuple[Callable[[Config], Check], ...] = (check_model, check_devices, check_strategy, check_disk, check_data)
+QUICK: tuple[Callable[[Config], Check], ...] = (
+    check_model,
+    check_devices,
+    check_strategy,
+    check_rollout,
+    check_disk,
+    check_data,
+)
 """What costs seconds at most, against the minutes that a model takes to load."""
