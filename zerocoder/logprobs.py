@@ -114,8 +114,8 @@ class _HeadLogprobs(torch.autograd.Function):
                 logits = _logits(narrow, inputs, rows, None if bias is None else bias[at], ctx.temperature)
                 # d logprob / d logit = [token is the target] - p
                 torch.sub(logits, normaliser[:, None], out=change).exp_().mul_(-scale)
-                inside = ((targets >= start) & (targets < at.stop)).nonzero()[:, 0]
-                change[inside, targets[inside] - start] += scale[inside, 0]
+                column, inside = (targets - start)[:, None], ((targets >= start) & (targets < at.stop))[:, None]
+                change.scatter_add_(1, column.clamp(0, size[1] - 1), scale.to(wide) * inside)
                 if grad_bias is not None:
                     grad_bias[at] = change.sum(0)
                 narrow.copy_(change)
