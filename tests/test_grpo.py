@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from tiny import tiny_policy
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from zerocoder.experience import Experience, MicroBatch, TrainingSample, batch_plan, collate
 from zerocoder.grpo import group_advantages, importance_weights, policy_loss
@@ -160,14 +161,32 @@ def test_clip_does_not_protect_moves_in_the_wrong_direction() -> None:
     assert new.grad.tolist() == pytest.approx([-math.exp(-0.5), math.exp(0.5)], abs=1e-5)
 
 
-def test_full_logits_never_exist() -> None:
-    """With a large vocabulary the biggest tensor saved or made by the head is [chunk, vocabulary]."""
-    policy = tiny_policy(vocabulary=20_000)
-    seen: list[int] = []
-    policy.get_output_embeddings().register_forward_hook(lambda m, i, out: seen.append(out.numel()))
+class LargestTensor(TorchDispatchMode):
+    """Elements of the largest tensor that any operation makes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.largest = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        out = func(*args, **(kwargs or {}))
+        for tensor in out if isinstance(out, (tuple, list)) else (out,):
+            if isinstance(tensor, torch.Tensor):
+                self.largest = max(self.largest, tensor.numel())
+        return out
+
+
+@pytest.mark.parametrize("trained", [True, False])
+def test_full_logits_never_exist(trained: bool) -> None:
+    """With a vocabulary this large, nothing that is made is larger than [chunk, vocabulary]."""
+    policy = tiny_policy(vocabulary=20_000, hidden=8).requires_grad_(trained)
+    policy.get_input_embeddings().weight.requires_grad_(False)  # the head's gradient is [vocabulary, hidden]
     batch = collate(SAMPLES, 0, CPU)
-    completion_logprobs(policy, batch, 1.0, 4).logprobs.sum().backward()
-    assert len(batch.targets) > 40 and max(seen) == 4 * 20_000
+    with LargestTensor() as seen:
+        logprobs = completion_logprobs(policy, batch, 1.0, 9).logprobs
+        if trained:
+            logprobs.sum().backward()
+    assert len(batch.targets) > 40 and seen.largest == 9 * 20_000
 
 
 def test_check_head_refuses_soft_caps() -> None:
