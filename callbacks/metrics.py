@@ -9,7 +9,6 @@ from typing import Any
 import lightning as L
 import numpy as np
 
-from callbacks.recalibration import Recalibration
 from zerocoder.execution import Verdict
 from zerocoder.module import StepResult, ZeroCoderModule
 from zerocoder.mutation_testing import fate_shares
@@ -17,7 +16,7 @@ from zerocoder.problems import Role
 from zerocoder.selection.b4 import B4
 from zerocoder.selection.dyb4 import DyB4
 
-STAGES = ("rollout", "execution", "mutation", "calibration", "training", "probe")
+STAGES = ("rollout", "execution", "mutation", "calibration", "reference", "training", "sync", "probe")
 
 
 class Metrics(L.Callback):
@@ -35,12 +34,11 @@ class Metrics(L.Callback):
         scalars = {
             **reward_scalars(result),
             **matrix_scalars(result),
-            **{f"mutants/{fate}": share for fate, share in fate_shares(result.mutants).items()},
-            **selector_scalars(pl_module, trainer),
+            **mutant_scalars(result),
+            **selector_scalars(pl_module, result),
             **update_scalars(result),
             **rollout_scalars(result),
-            **{f"time/{stage}": result.seconds.get(stage, 0.0) for stage in STAGES},
-            "time/step": sum(result.seconds.values()),
+            **time_scalars(result),
         }
         self.latest = scalars
         if trainer.logger is not None:
@@ -49,12 +47,13 @@ class Metrics(L.Callback):
 
 def reward_scalars(result: StepResult) -> dict[str, float]:
     """Mean rewards of the role whose turn it was; masked samples left out."""
+    rewards = [p.rewards for p in result.problems]
 
     def mean(term: str) -> float:
-        values = np.concatenate([getattr(r, term)[r.mask] for r in result.rewards])
+        values = np.concatenate([getattr(r, term)[r.mask] for r in rewards])
         return float(values.mean()) if len(values) else math.nan
 
-    masked = sum(int((~r.mask).sum()) for r in result.rewards)
+    masked = sum(int((~r.mask).sum()) for r in rewards)
     flat = sum(not a.any() for a in result.advantages) / len(result.advantages)
     common = {"reward/flat_groups": flat, "reward/masked": float(masked)}
     if result.role is Role.CODER:
@@ -69,7 +68,7 @@ def reward_scalars(result: StepResult) -> dict[str, float]:
 
 
 def matrix_scalars(result: StepResult) -> dict[str, float]:
-    matrices = [i.matrix for i in result.interactions]
+    matrices = [p.interaction.matrix for p in result.problems]
     counts: Counter[str] = Counter()
     for matrix in matrices:
         counts.update(matrix.counts())
@@ -82,22 +81,36 @@ def matrix_scalars(result: StepResult) -> dict[str, float]:
     }
 
 
-def selector_scalars(module: ZeroCoderModule, trainer: L.Trainer) -> dict[str, float]:
-    result = module.result
-    assert result is not None
+def selector_scalars(module: ZeroCoderModule, result: StepResult) -> dict[str, float]:
+    chosen = [p.consensus for p in result.problems]
     scalars = {
         "reward/lambda": module.mutation_weight,
-        "selector/consensus_size": float(np.mean([c.solutions.sum() for c in result.consensus])),
-        "selector/consensus_tests": float(np.mean([c.tests.sum() for c in result.consensus])),
-        "selector/empty": float(np.mean([c.empty for c in result.consensus])),
+        "selector/consensus_size": float(np.mean([c.solutions.sum() for c in chosen])),
+        "selector/consensus_tests": float(np.mean([c.tests.sum() for c in chosen])),
+        "selector/empty": float(np.mean([c.empty for c in chosen])),
     }
     if isinstance(module.selector, B4 | DyB4):
         scalars["selector/log10_beta0"] = math.log10(module.selector.beta0)
         scalars["selector/log10_alpha_xy"] = math.log10(module.selector.alpha_xy)
-    for callback in trainer.callbacks:  # type: ignore[attr-defined]
-        if isinstance(callback, Recalibration) and callback.last is not None:
-            scalars["selector/calibration_accuracy"] = callback.last.accuracy
+    if result.calibration is not None:
+        scalars["selector/calibration_accuracy"] = result.calibration.accuracy
     return scalars
+
+
+def mutant_scalars(result: StepResult) -> dict[str, float]:
+    verdicts = [p.mutants for p in result.problems if p.mutants is not None]
+    return {f"mutants/{fate}": share for fate, share in fate_shares(verdicts).items()}
+
+
+def time_scalars(result: StepResult) -> dict[str, float]:
+    """Seconds that the step waited for each stage, that each was at work for, and what that hid in all."""
+    times = result.times
+    return {
+        **{f"time/{stage}": times.waited.get(stage, 0.0) for stage in STAGES},
+        **{f"time/busy_{stage}": times.busy.get(stage, 0.0) for stage in STAGES},
+        "time/hidden": times.hidden,
+        "time/step": times.step,
+    }
 
 
 def update_scalars(result: StepResult) -> dict[str, float]:
@@ -118,10 +131,10 @@ def rollout_scalars(result: StepResult) -> dict[str, float]:
     """Of both roles' answers, whoever's turn it was."""
     scalars = {}
     for role in Role:
-        rollouts = [r for i in result.interactions for r in i.group.of(role)]
+        rollouts = [r for p in result.problems for r in p.interaction.group.of(role)]
         scalars[f"rollout/length_{role.value}"] = float(np.mean([len(r.completion.token_ids) for r in rollouts]))
         scalars[f"rollout/format_errors_{role.value}"] = float(np.mean([not r.parsed for r in rollouts]))
-    both = [r for i in result.interactions for role in Role for r in i.group.of(role)]
+    both = [r for p in result.problems for role in Role for r in p.interaction.group.of(role)]
     scalars["rollout/length"] = float(np.mean([len(r.completion.token_ids) for r in both]))
     scalars["rollout/truncated"] = float(np.mean([r.completion.truncated for r in both]))
     scalars["rollout/format_errors"] = float(np.mean([not r.parsed for r in both]))

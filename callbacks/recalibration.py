@@ -6,19 +6,20 @@ from typing import Any
 
 import lightning as L
 
-from zerocoder.calibration import recalibrate
 from zerocoder.module import ZeroCoderModule
 from zerocoder.problems import Problem
-from zerocoder.selection.dyb4 import Calibration, DyB4
+from zerocoder.selection.dyb4 import DyB4
 
 
 class Recalibration(L.Callback):
-    """Owns the selector's configuration across restarts; does nothing to selectors with fixed rules."""
+    """Says when, and on which problems; the step draws their answers together with its own.
+
+    Owns the selector's configuration across restarts; does nothing to selectors with fixed rules.
+    """
 
     def __init__(self, problems: list[Problem], every: int = 1) -> None:
         self.problems = problems
         self.every = every
-        self.last: Calibration | None = None
         self._state: dict[str, Any] = {}  # the selector's after the last complete step
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -29,19 +30,8 @@ class Recalibration(L.Callback):
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        module = pl_module
-        assert isinstance(module, ZeroCoderModule)
-        if not isinstance(module.selector, DyB4) or trainer.global_step % self.every:
-            return
-        with module.clock("calibration"):
-            self.last = recalibrate(
-                module.selector,
-                self.problems,
-                module.sampler,
-                module.executor,
-                module.algorithm.test_unit,
-                trainer.global_step,
-            )
+        assert isinstance(pl_module, ZeroCoderModule)
+        pl_module.calibration_problems = () if trainer.global_step % self.every else self.problems
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int

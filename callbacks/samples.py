@@ -56,19 +56,20 @@ class Samples(L.Callback):
         result = pl_module.result
         if result is None or result.step % self.every:
             return
-        for n in range(min(self.problems, len(result.interactions))):
+        for n in range(min(self.problems, len(result.problems))):
             self.run.append_sample(sample_record(result, n))
             if isinstance(trainer.logger, L.pytorch.loggers.TensorBoardLogger):
                 board = trainer.logger.experiment
                 board.add_text(f"samples/{n}", as_markdown(result, n), result.step)
-                chosen = result.consensus[n]
-                image = matrix_image(result.interactions[n].matrix.verdicts, chosen.solutions, chosen.tests)
+                chosen = result.problems[n].consensus
+                image = matrix_image(result.problems[n].interaction.matrix.verdicts, chosen.solutions, chosen.tests)
                 board.add_image(f"matrix/{n}", image, result.step, dataformats="HWC")
 
 
 def sample_record(result: StepResult, n: int) -> dict[str, Any]:
     """One problem of the step as a JSON object."""
-    interaction, chosen, rewards = result.interactions[n], result.consensus[n], result.rewards[n]
+    problem = result.problems[n]
+    interaction, chosen, rewards = problem.interaction, problem.consensus, problem.rewards
     return {
         "step": result.step,
         "role": result.role.value,
@@ -116,7 +117,8 @@ def matrix_text(verdicts: NDArray[np.int8], solutions: NDArray[np.bool_], tests:
 
 
 def as_markdown(result: StepResult, n: int) -> str:
-    interaction, chosen, rewards = result.interactions[n], result.consensus[n], result.rewards[n]
+    problem = result.problems[n]
+    interaction, chosen, rewards = problem.interaction, problem.consensus, problem.rewards
     totals = " ".join(f"{r:.2f}" for r in rewards.total)
     parts = [
         f"**{interaction.problem.id}** ({result.role.value}'s turn)",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scripted import DOUBLE, fenced, scripted_sampler
 
-from zerocoder.calibration import recalibrate
+from zerocoder.calibration import Recalibration
 from zerocoder.config import TestUnit
 from zerocoder.execution import ProcessExecutor
 from zerocoder.selection.dyb4 import DyB4
@@ -40,7 +40,11 @@ def test_recalibration_finds_priors_that_select_correct_solutions() -> None:
     selector = DyB4(beta0=1e6, alpha_xy=1.0)
     sampler = scripted_sampler({"Double x.": SOLUTIONS}, {"Double x.": TESTS}, n=4, tests_n=6)
     with ProcessExecutor(workers=1) as executor:
-        chosen = recalibrate(selector, [DOUBLE], sampler, executor, TestUnit.ANSWER, step=0)
+        recalibration = Recalibration(selector, [DOUBLE], executor, TestUnit.ANSWER)
+        assert not recalibration.complete
+        sampler.draw(recalibration.draws(step=0), recalibration.add)
+        assert recalibration.complete
+        chosen = recalibration.finish()
     expected = np.array([[by_hand(b, a) for a in selector.grid()] for b in selector.grid()])
     assert 0 < expected.sum() < expected.size  # the priors do decide
     assert chosen.accuracies.tolist() == expected.astype(float).tolist()

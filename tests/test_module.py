@@ -90,9 +90,9 @@ def test_roles_take_turns_and_each_step_is_one_update(executor: Executor) -> Non
     assert [r.role for r in record.results] == [Role.CODER, Role.TESTER, Role.CODER]
     assert [r.step for r in record.results] == [0, 1, 2]
     first = record.results[0]
-    assert first.rewards[0].total.tolist() == [1, 1, 0, -1]
-    assert first.consensus[0].solutions.tolist() == [True, True, False, False]
-    assert {"rollout", "execution", "training"} <= set(first.seconds)
+    assert first.problems[0].rewards.total.tolist() == [1, 1, 0, -1]
+    assert first.problems[0].consensus.solutions.tolist() == [True, True, False, False]
+    assert {"rollout", "execution", "training"} <= set(first.times.waited)
     assert first.update.kl == pytest.approx(0, abs=1e-6)  # the policy still is the reference
     assert record.results[2].update.kl > 0
 
@@ -177,8 +177,9 @@ def test_checkpoints_do_not_hold_the_reference(executor: Executor) -> None:
 def test_experience_is_that_of_the_role_with_the_advantages_in_place(executor: Executor) -> None:
     module = build(executor)
     result = fit(module, DOUBLE.unlabelled(), 1).results[0]
-    exp = experience(training_samples(Role.CODER, result.interactions), result.advantages)
+    groups = [p.interaction.group for p in result.problems]
+    exp = experience(training_samples(Role.CODER, groups), result.advantages)
     assert isinstance(exp, Experience) and len(exp.sequences) == 4
     # Rewards 1 1 0 -1: mean 1/4, unbiased std sqrt((2 * .5625 + .0625 + 1.5625) / 3) = 0.9574
     assert [s.advantage for s in exp.sequences] == pytest.approx([0.7833, 0.7833, -0.2611, -1.3056], abs=1e-3)
-    assert exp.tokens == sum(len(r.completion.token_ids) for r in result.interactions[0].group.solutions)
+    assert exp.tokens == sum(len(r.completion.token_ids) for r in groups[0].solutions)

@@ -26,37 +26,37 @@ def executor() -> Iterator[Executor]:
 
 def step(
     executor: Executor, problem: Problem, tests: list[str] = DOUBLE_TESTS, unit: TestUnit = TestUnit.ANSWER
-) -> tuple[list[Interaction], list[Consensus]]:
+) -> tuple[Interaction, Consensus]:
     sampler = scripted_sampler({problem.statement: DOUBLE_SOLUTIONS}, {problem.statement: tests})
-    interactions = interact(sampler, executor, [problem], ("t",), unit)
-    return interactions, [select_shown(CodeT(), i.matrix) for i in interactions]
+    (interaction,) = interact(sampler, executor, [problem], ("t",), unit)
+    return interaction, select_shown(CodeT(), interaction.matrix)
 
 
 def test_coder_rewards_of_consensus_and_of_labels(executor: Executor) -> None:
     rewarder = Rewarder(executor, AlgorithmConfig(), seed=0)
     # Unlabelled: CodeT prefers {0, 1} (2 tests, sqrt 2) to {2} (2 tests, sqrt 1).
-    (rewards,) = rewarder.coder(*step(executor, DOUBLE.unlabelled()))
+    rewards = rewarder.coder(*step(executor, DOUBLE.unlabelled()))
     assert rewards.total.tolist() == [1, 1, 0, -1]
     # Labelled: the consensus is not asked.
-    interactions, _ = step(executor, DOUBLE)
+    interaction, _ = step(executor, DOUBLE)
     wrong = Consensus(np.array([False, False, True, False]), np.array([True, False, True, False]), 1.0)
-    (rewards,) = rewarder.coder(interactions, [wrong])
+    rewards = rewarder.coder(interaction, wrong)
     assert rewards.total.tolist() == [1, 1, 0, -1]
 
 
 def test_tester_rewards_of_a_proxy(executor: Executor) -> None:
     rewarder = Rewarder(executor, AlgorithmConfig(max_mutants=50), seed=0)
-    interactions, consensus = step(executor, DOUBLE.unlabelled())
-    proxies = rewarder.proxies(interactions, consensus, step=3)
-    assert proxies[0] is not None and proxies[0].valid.tolist() == [True, True, False, False]
-    verdicts = rewarder.mutant_verdicts(interactions, proxies)
-    assert verdicts[0] is not None
-    (rewards,) = rewarder.tester(interactions, proxies, verdicts, lam=0.5)
+    interaction, consensus = step(executor, DOUBLE.unlabelled())
+    proxy = rewarder.proxy(interaction, consensus, step=3)
+    assert proxy is not None and proxy.valid.tolist() == [True, True, False, False]
+    verdicts = rewarder.mutant_verdicts(interaction, proxy)
+    assert verdicts is not None
+    rewards = rewarder.tester(interaction, proxy, verdicts, lam=0.5)
     # An independent count of the kills, by running the mutants here: they are our own text.
     from zerocoder.mutation import mutants
     from zerocoder.rollout.engine import request_seed
 
-    sources = mutants(proxies[0].program.source, 50, request_seed(0, "mutants", "double"))
+    sources = mutants(proxy.program.source, 50, request_seed(0, "mutants", "double"))
     kills = np.zeros(2)
     for source in sources:
         for k, (x, want) in enumerate([(2, 4), (3, 6)]):
@@ -74,33 +74,33 @@ def test_tester_rewards_of_a_proxy(executor: Executor) -> None:
 
 def test_without_consensus_only_the_format_counts(executor: Executor) -> None:
     rewarder = Rewarder(executor, AlgorithmConfig(), seed=0)
-    interactions, consensus = step(executor, DOUBLE.unlabelled(), [fenced("assert double(1) == 77"), "none"])
-    assert consensus[0].empty
-    proxies = rewarder.proxies(interactions, consensus, step=0)
-    assert proxies == [None] and rewarder.mutant_verdicts(interactions, proxies) == [None]
-    (rewards,) = rewarder.tester(interactions, proxies, [None], lam=0.5)
+    interaction, consensus = step(executor, DOUBLE.unlabelled(), [fenced("assert double(1) == 77"), "none"])
+    assert consensus.empty
+    proxy = rewarder.proxy(interaction, consensus, step=0)
+    assert proxy is None and rewarder.mutant_verdicts(interaction, proxy) is None
+    rewards = rewarder.tester(interaction, proxy, None, lam=0.5)
     assert rewards.total.tolist() == [0, -1, 0, -1]
 
 
 def test_labelled_problems_use_the_reference_as_proxy(executor: Executor) -> None:
     rewarder = Rewarder(executor, AlgorithmConfig(), seed=0)
-    interactions, _ = step(executor, DOUBLE)
+    interaction, _ = step(executor, DOUBLE)
     wrong = Consensus(np.array([False, False, True, False]), np.array([True, False, True, False]), 1.0)
-    (proxy,) = rewarder.proxies(interactions, [wrong], step=0)
+    proxy = rewarder.proxy(interaction, wrong, step=0)
     assert proxy is not None and DOUBLE.label is not None and proxy.program.source == DOUBLE.label.solution
     assert proxy.valid.tolist() == [True, True, False, False]
 
 
 def test_proxies_and_mutants_repeat_with_the_seed(executor: Executor) -> None:
-    interactions, consensus = step(executor, DOUBLE.unlabelled())
-    chosen = {
-        seed: [Rewarder(executor, AlgorithmConfig(), seed).proxies(interactions, consensus, s)[0] for s in range(12)]
-        for seed in (0, 0, 1)
-    }
-    again = [Rewarder(executor, AlgorithmConfig(), 0).proxies(interactions, consensus, s)[0] for s in range(12)]
-    sources = lambda proxies: [p.program.source for p in proxies]  # noqa: E731
-    assert sources(chosen[0]) == sources(again)
-    assert len(set(sources(chosen[0]))) == 2  # both members of the consensus are drawn
+    interaction, consensus = step(executor, DOUBLE.unlabelled())
+
+    def sources(seed: int) -> list[str]:
+        rewarder = Rewarder(executor, AlgorithmConfig(), seed)
+        proxies = [rewarder.proxy(interaction, consensus, s) for s in range(12)]
+        return [p.program.source for p in proxies if p is not None]
+
+    assert sources(0) == sources(0) != sources(1)
+    assert len(set(sources(0))) == 2  # both members of the consensus are drawn
 
 
 def test_per_answer_averages_columns() -> None:

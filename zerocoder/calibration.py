@@ -1,30 +1,66 @@
 """DyB4's recalibration: how the current policy does on the labelled problems -> the selector's next hyperparameters.
 
 The paper's section 3.3: before a step, sample solutions and tests for the calibration problems with the current
-policy, build their matrices, and choose the configuration whose selected solutions are most often correct.
+policy, build their matrices, and choose the configuration whose selected solutions are most often correct. The
+answers can be drawn in one batch with those of the step itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Future
+
+import numpy as np
+from numpy.typing import NDArray
 
 from zerocoder.config import TestUnit
 from zerocoder.execution import Executor
-from zerocoder.interaction import check_against_labels, interact
+from zerocoder.interaction import Encounter, label_job, labelled
 from zerocoder.problems import Problem
-from zerocoder.rollout.sampler import Sampler
+from zerocoder.rollout.sampler import Draw, RolloutGroup
 from zerocoder.selection.dyb4 import Calibration, DyB4
 
 
-def recalibrate(
-    selector: DyB4, problems: Sequence[Problem], sampler: Sampler, executor: Executor, unit: TestUnit, step: int
-) -> Calibration:
-    """Choose the selector's (beta0, alpha_xy) anew for `step`; `problems` must carry labels."""
-    interactions = interact(sampler, executor, problems, ("calibration", step), unit)
-    labelled = check_against_labels(executor, [(i.problem, i.group.programs) for i in interactions])
-    matrices, correct = [], []
-    for interaction, truth in zip(interactions, labelled, strict=True):
-        rows = interaction.matrix.solutions_shown & truth.known
-        matrices.append(interaction.matrix.passed[rows][:, interaction.matrix.tests_shown])
-        correct.append(truth.correct[rows])
-    return selector.recalibrate(matrices, correct)
+class Recalibration:
+    """One recalibration of `selector` on `problems`, which must carry labels.
+
+    Draw `draws(step)`, hand each group to `add` as it is complete, then `finish`.
+    """
+
+    def __init__(self, selector: DyB4, problems: Sequence[Problem], executor: Executor, unit: TestUnit) -> None:
+        self.selector = selector
+        self.problems = problems
+        self._executor = executor
+        self._unit = unit
+        self._encounters: dict[int, Encounter] = {}
+        self._labels: dict[int, Future[NDArray[np.int8]]] = {}
+
+    def draws(self, step: int) -> list[Draw]:
+        return [Draw(problem, ("calibration", step)) for problem in self.problems]
+
+    def add(self, index: int, group: RolloutGroup) -> None:
+        """Calibration problem `index` has all its answers."""
+        self._encounters[index] = Encounter(self._executor, group, self._unit)
+        self._labels[index] = self._executor.submit(label_job(group.problem, group.programs))
+
+    @property
+    def complete(self) -> bool:
+        """Whether all problems have their answers."""
+        return len(self._encounters) == len(self.problems)
+
+    def finish(self) -> Calibration:
+        """Wait for the matrices and choose the selector's (beta0, alpha_xy) anew."""
+        matrices, correct = [], []
+        for index in sorted(self._encounters):
+            matrix, truth = self._encounters[index].result().matrix, labelled(self._labels[index].result())
+            rows = matrix.solutions_shown & truth.known
+            matrices.append(matrix.passed[rows][:, matrix.tests_shown])
+            correct.append(truth.correct[rows])
+        return self.selector.recalibrate(matrices, correct)
+
+    def cancel(self) -> None:
+        """End what runs for it; does nothing to what is done."""
+        for encounter in self._encounters.values():
+            encounter.cancel()
+        for label in self._labels.values():
+            label.cancel()

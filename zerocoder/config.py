@@ -158,6 +158,9 @@ class TrainerConfig:
     """Tokens (with padding) of one forward and backward pass; memory, not the result, depends on it."""
     logprob_chunk: int = 1024
     """Completion tokens whose logits exist at once: [chunk, vocabulary]."""
+    overlap: bool = True
+    """Run tests, mutants and the reference while answers are still written, and draw DyB4's calibration answers in one
+    batch with the step's; false does one after the other, with the same rewards."""
     importance_cap: float | None = None
     """Weigh every token by min(policy / engine probability, cap), which corrects for an engine that computes the policy
     a little differently than the trainer does; null does not. 2 is the usual cap. With top_p < 1 or top_k > 0 the

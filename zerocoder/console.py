@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -82,24 +84,64 @@ def stages(description: str) -> Iterator[Callable[[str, int, int], None]]:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Seconds of one step by stage: `waited` for, which add up to the step, and `busy`, hidden behind others or not."""
+
+    waited: dict[str, float]
+    busy: dict[str, float]
+
+    @property
+    def step(self) -> float:
+        return sum(self.waited.values())
+
+    @property
+    def hidden(self) -> float:
+        """What the stages would have added to the step one after the other."""
+        return sum(seconds - self.waited.get(stage, 0.0) for stage, seconds in self.busy.items())
+
+
 class Clock:
-    """Seconds spent in each named stage of a step, with the outermost stages adding up to the step."""
+    """Measures the stages of a step: those that the step's own thread is in, and what goes on behind them."""
 
     def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
         self.listeners: list[Callable[[str], None]] = []
+        self._waited: dict[str, float] = {}
+        self._busy: dict[str, float] = {}
+        self._active: dict[str, tuple[int, float]] = {}  # how many are at it, and since when anyone is
+        self._lock = threading.Lock()
 
     @contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
+        """The step is in `stage`; for its own thread, one stage at a time."""
         for listener in self.listeners:
             listener(stage)
         start = time.perf_counter()
         try:
+            with self.busy(stage):
+                yield
+        finally:
+            self._waited[stage] = self._waited.get(stage, 0.0) + time.perf_counter() - start
+
+    @contextmanager
+    def busy(self, stage: str) -> Iterator[None]:
+        """Something of `stage` goes on; for any thread, and time in which several are at it counts once."""
+        with self._lock:
+            count, since = self._active.get(stage, (0, time.perf_counter()))
+            self._active[stage] = count + 1, since
+        try:
             yield
         finally:
-            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
+            with self._lock:
+                count, since = self._active.pop(stage)
+                if count > 1:
+                    self._active[stage] = count - 1, since
+                else:
+                    self._busy[stage] = self._busy.get(stage, 0.0) + time.perf_counter() - since
 
-    def reset(self) -> dict[str, float]:
+    def reset(self) -> Times:
         """Hand out what was measured since the last reset and start anew."""
-        seconds, self.seconds = self.seconds, {}
-        return seconds
+        with self._lock:
+            times = Times(self._waited, self._busy)
+            self._waited, self._busy = {}, {}
+        return times

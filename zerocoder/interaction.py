@@ -6,8 +6,7 @@ and `owners` says which answer a column came from.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from concurrent.futures import Future
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -50,6 +49,23 @@ def columns_of(
     return tuple(columns), np.array(owners, dtype=np.int64)
 
 
+class Encounter:
+    """The solutions of a group meet its tests: handed to the executor at once, `result` waits."""
+
+    def __init__(self, executor: Executor, group: RolloutGroup, unit: TestUnit) -> None:
+        self.group = group
+        self._columns, self._owners = columns_of(group.test_cases, unit)
+        self._verdicts = executor.submit(Job(group.programs, self._columns, group.problem.entry_point))
+
+    def result(self) -> Interaction:
+        matrix = PassingMatrix(self._verdicts.result(), _present(self.group.programs), _present(self._columns))
+        return Interaction(self.group, self._columns, self._owners, matrix)
+
+    def cancel(self) -> None:
+        """End what runs for it; does nothing to what is done."""
+        self._verdicts.cancel()
+
+
 class Encounters:
     """Solutions meet tests while the rest of a batch is still being written.
 
@@ -60,24 +76,15 @@ class Encounters:
     def __init__(self, executor: Executor, unit: TestUnit) -> None:
         self._executor = executor
         self._unit = unit
-        self._groups: dict[int, RolloutGroup] = {}
-        self._columns: dict[int, tuple[tuple[TestCase | None, ...], NDArray[np.int64]]] = {}
-        self._verdicts: dict[int, Future[NDArray[np.int8]]] = {}
+        self._by_problem: dict[int, Encounter] = {}
 
     def add(self, index: int, group: RolloutGroup) -> None:
         """Problem `index` of the batch has all its answers."""
-        columns = columns_of(group.test_cases, self._unit)
-        self._groups[index], self._columns[index] = group, columns
-        self._verdicts[index] = self._executor.submit(Job(group.programs, columns[0], group.problem.entry_point))
+        self._by_problem[index] = Encounter(self._executor, group, self._unit)
 
     def collect(self) -> list[Interaction]:
         """One interaction a problem, in the batch's order, when all have been run."""
-        interactions = []
-        for index in sorted(self._groups):
-            group, (tests, owners) = self._groups[index], self._columns[index]
-            matrix = PassingMatrix(self._verdicts[index].result(), _present(group.programs), _present(tests))
-            interactions.append(Interaction(group, tests, owners, matrix))
-        return interactions
+        return [self._by_problem[index].result() for index in sorted(self._by_problem)]
 
     def __enter__(self) -> Self:
         return self
@@ -85,12 +92,12 @@ class Encounters:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for verdicts in self._verdicts.values():
-            verdicts.cancel()  # does nothing to those that are done
+        for encounter in self._by_problem.values():
+            encounter.cancel()
 
 
 def interact(
-    sampler: Sampler, executor: Executor, problems: Sequence[Problem], key: Iterable[int | str], unit: TestUnit
+    sampler: Sampler, executor: Executor, problems: Sequence[Problem], key: tuple[int | str, ...], unit: TestUnit
 ) -> list[Interaction]:
     """Both roles answer every problem, and every solution meets every test. `key` is the sampler's."""
     with Encounters(executor, unit) as encounters:
@@ -110,14 +117,21 @@ class Labelled:
     known: NDArray[np.bool_]
 
 
+def label_job(problem: Problem, programs: Sequence[Program | None]) -> Job:
+    """Programs against their problem's official tests. Only for problems whose label may be read."""
+    if problem.label is None:
+        raise ValueError(f"problem {problem.id} has no label")
+    return Job(tuple(programs), problem.label.tests, problem.entry_point, first_failure=True)
+
+
+def labelled(verdicts: NDArray[np.int8]) -> Labelled:
+    """What the verdicts [N, K] of a `label_job` say of its programs."""
+    matrix = PassingMatrix(verdicts)
+    return Labelled(np.asarray(matrix.passed.all(axis=1)), ~matrix.solutions_masked)
+
+
 def check_against_labels(
     executor: Executor, items: Sequence[tuple[Problem, Sequence[Program | None]]]
 ) -> list[Labelled]:
-    """Run programs against their problems' official tests. Only for problems whose label may be read."""
-    jobs = []
-    for problem, programs in items:
-        if problem.label is None:
-            raise ValueError(f"problem {problem.id} has no label")
-        jobs.append(Job(tuple(programs), problem.label.tests, problem.entry_point, first_failure=True))
-    matrices = [PassingMatrix(v) for v in executor.run(jobs)]
-    return [Labelled(np.asarray(m.passed.all(axis=1)), ~m.solutions_masked) for m in matrices]
+    """Run the programs of several problems against their official tests."""
+    return [labelled(verdicts) for verdicts in executor.run([label_job(*item) for item in items])]

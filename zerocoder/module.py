@@ -19,20 +19,21 @@ import lightning as L
 import numpy as np
 import torch
 
+from zerocoder.assessment import Assessed, Assessment, Turn
+from zerocoder.calibration import Recalibration
 from zerocoder.config import AlgorithmConfig, TrainerConfig
-from zerocoder.console import Clock
+from zerocoder.console import Clock, Times
 from zerocoder.execution import Executor
 from zerocoder.experience import Experience, TrainingSample
 from zerocoder.grpo import group_advantages
-from zerocoder.interaction import Encounters, Interaction
 from zerocoder.interrupts import DeferredInterrupt
 from zerocoder.learner import Learner, TokenSums
 from zerocoder.problems import Problem, Role, ZeroCoderError
 from zerocoder.reference import Reference
 from zerocoder.rewarding import Rewarder
-from zerocoder.rewards import Rewards
-from zerocoder.rollout.sampler import Sampler
-from zerocoder.selection.base import Consensus, Selector, select_shown
+from zerocoder.rollout.sampler import RolloutGroup, Sampler
+from zerocoder.selection.base import Selector
+from zerocoder.selection.dyb4 import Calibration, DyB4
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -58,13 +59,11 @@ class StepResult:
 
     step: int
     role: Role
-    interactions: tuple[Interaction, ...]
-    consensus: tuple[Consensus, ...]
-    rewards: tuple[Rewards, ...]
-    mutants: tuple[np.ndarray, ...]  # [M, K] verdicts of the proxies' mutants, where the tester was rewarded by them
+    problems: tuple[Assessed, ...]
     advantages: tuple[np.ndarray, ...]
+    calibration: Calibration | None  # None where the selector was not calibrated in this step
     update: UpdateStats
-    seconds: dict[str, float]
+    times: Times
 
 
 class ZeroCoderModule(L.LightningModule):
@@ -91,6 +90,7 @@ class ZeroCoderModule(L.LightningModule):
         self.settings = trainer
         self.rewarder = Rewarder(executor, algorithm, trainer.seed)
         self.mutation_weight = algorithm.lambda_low  # lambda of this step, set by the reward schedule
+        self.calibration_problems: Sequence[Problem] = ()  # of this step, set by callbacks/recalibration.py
         self.clock = Clock()
         self.interrupts = DeferredInterrupt()
         self.result: StepResult | None = None
@@ -101,43 +101,36 @@ class ZeroCoderModule(L.LightningModule):
         return Role.CODER if self.global_step % 2 == 0 else Role.TESTER
 
     def training_step(self, batch: list[Problem], batch_idx: int) -> None:
-        step, role = self.global_step, self.role
-        with Encounters(self.executor, self.algorithm.test_unit) as encounters:
-            with self.clock("rollout"):
-                self.sampler.sample(batch, ("train", step), encounters.add)
-            with self.clock("execution"):
-                interactions = encounters.collect()
-        self.sampler.engine.pause()  # until its next weights, which callbacks/weight_sync.py brings
-        consensus = [select_shown(self.selector, i.matrix) for i in interactions]
-        rewards, mutants = self.rewards(role, interactions, consensus, step)
-        advantages = [group_advantages(r.total, r.mask) for r in rewards]
+        turn = Turn(self.global_step, self.role, self.mutation_weight)
+        with self.assessment(turn) as assessment:
+            groups = assessment.sample(batch)
+            self.sampler.engine.pause()  # until its next weights, which callbacks/weight_sync.py brings
+            with self.clock("reference"):
+                samples = self.learner.with_reference(training_samples(turn.role, groups), self.device)
+            problems = assessment.collect()
+        advantages = [group_advantages(p.rewards.total, p.rewards.mask) for p in problems]
         with self.clock("training"):
-            samples = self.learner.with_reference(training_samples(role, interactions), self.device)
-            update = self.update(experience(samples, advantages), step)
-        self.result = StepResult(
-            step,
-            role,
-            tuple(interactions),
-            tuple(consensus),
-            tuple(rewards),
-            tuple(verdicts for verdicts in mutants if verdicts is not None),
-            tuple(advantages),
-            update,
-            self.clock.reset(),
-        )
+            update = self.update(experience(samples, advantages), turn.step)
+        calibration, times = assessment.calibration, self.clock.reset()
+        self.result = StepResult(turn.step, turn.role, tuple(problems), tuple(advantages), calibration, update, times)
 
-    def rewards(
-        self, role: Role, interactions: Sequence[Interaction], consensus: Sequence[Consensus], step: int
-    ) -> tuple[list[Rewards], list[np.ndarray | None]]:
-        """One `Rewards` a problem for the answers of `role`, and the verdicts of the mutants they rest on."""
-        if role is Role.CODER:
-            with self.clock("execution"):
-                return self.rewarder.coder(interactions, consensus), []
-        with self.clock("execution"):
-            proxies = self.rewarder.proxies(interactions, consensus, step)
-        with self.clock("mutation"):
-            verdicts = self.rewarder.mutant_verdicts(interactions, proxies)
-        return self.rewarder.tester(interactions, proxies, verdicts, self.mutation_weight), list(verdicts)
+    def assessment(self, turn: Turn) -> Assessment:
+        """What turns a batch into rewards, with the recalibration that is due before the step."""
+        recalibration = None
+        if self.calibration_problems and isinstance(self.selector, DyB4):
+            unit = self.algorithm.test_unit
+            recalibration = Recalibration(self.selector, self.calibration_problems, self.executor, unit)
+        return Assessment(
+            self.sampler,
+            self.executor,
+            self.selector,
+            self.rewarder,
+            self.algorithm.test_unit,
+            turn,
+            self.clock,
+            recalibration,
+            self.settings.overlap,
+        )
 
     def update(self, experience: Experience, step: int) -> UpdateStats:
         """One optimizer step on all of `experience`, in as many micro-batches as memory asks for."""
@@ -217,12 +210,12 @@ class ZeroCoderModule(L.LightningModule):
         torch.set_rng_state(checkpoint["rng"]["torch"])
 
 
-def training_samples(role: Role, interactions: Sequence[Interaction]) -> list[TrainingSample]:
+def training_samples(role: Role, groups: Sequence[RolloutGroup]) -> list[TrainingSample]:
     """The answers of `role` as sequences to learn from, problem by problem."""
     return [
         TrainingSample(r.prompt, r.completion.token_ids, r.completion.logprobs)
-        for interaction in interactions
-        for r in interaction.group.of(role)
+        for group in groups
+        for r in group.of(role)
     ]
 
 

@@ -1,12 +1,12 @@
-"""Rewards of one role for a step's problems: the executions that `zerocoder.rewards` needs, and their bookkeeping.
+"""Rewards of one role for one problem: the executions that `zerocoder.rewards` needs, and their bookkeeping.
 
 Unlabelled problems are rewarded by their consensus, labelled ones by their ground truth (the paper's sections 3.2
-and 5.2). Each function returns one `Rewards` a problem, with one entry an answer.
+and 5.2). `Rewards` have one entry an answer. The functions wait for what they run; `zerocoder.assessment` calls them
+for many problems at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from zerocoder.config import AlgorithmConfig
 from zerocoder.execution import Executor, Job, Verdict
-from zerocoder.interaction import Interaction, check_against_labels
+from zerocoder.interaction import Interaction, label_job, labelled
 from zerocoder.mutation_testing import killed_from_verdicts, mutant_job
 from zerocoder.problems import Program
 from zerocoder.rewards import (
@@ -45,57 +45,33 @@ class Rewarder:
         self.config = config
         self.seed = seed
 
-    def coder(self, interactions: Sequence[Interaction], consensus: Sequence[Consensus]) -> list[Rewards]:
-        penalty = self.config.format_penalty
-        rewards = [coder_rewards(i.matrix, c, penalty) for i, c in zip(interactions, consensus, strict=True)]
-        labelled = [n for n, i in enumerate(interactions) if i.problem.label is not None]
-        truths = check_against_labels(
-            self.executor, [(interactions[n].problem, interactions[n].group.programs) for n in labelled]
-        )
-        for n, truth in zip(labelled, truths, strict=True):
-            rewards[n] = labelled_coder_rewards(truth.correct, interactions[n].matrix.programs, penalty, truth.known)
-        return rewards
+    def coder(self, interaction: Interaction, consensus: Consensus) -> Rewards:
+        penalty, problem = self.config.format_penalty, interaction.problem
+        if problem.label is None:
+            return coder_rewards(interaction.matrix, consensus, penalty)
+        truth = labelled(self.executor.submit(label_job(problem, interaction.group.programs)).result())
+        return labelled_coder_rewards(truth.correct, interaction.matrix.programs, penalty, truth.known)
 
-    def proxies(
-        self, interactions: Sequence[Interaction], consensus: Sequence[Consensus], step: int
-    ) -> list[Proxy | None]:
-        """A random solution of each consensus, or the reference of a labelled problem; None without consensus."""
-        proxies: list[Proxy | None] = []
-        for interaction, chosen in zip(interactions, consensus, strict=True):
-            rng = np.random.default_rng(request_seed(self.seed, "proxy", step, interaction.problem.id))
-            row = choose_proxy(chosen, rng)
-            program = None if row is None else interaction.group.programs[row]
-            if interaction.problem.label is not None:
-                proxies.append(None)  # filled in below
-            elif row is None or program is None:
-                proxies.append(None)
-            else:
-                verdicts = interaction.matrix.verdicts[row]
-                proxies.append(Proxy(program, verdicts == Verdict.PASS, verdicts != Verdict.INFRA))
-        self._add_references(interactions, proxies)
-        return proxies
+    def proxy(self, interaction: Interaction, consensus: Consensus, step: int) -> Proxy | None:
+        """A random solution of the consensus, or the reference of a labelled problem; None without consensus."""
+        problem = interaction.problem
+        if problem.label is not None:
+            program = Program(problem.label.solution)
+            job = Job((program,), interaction.columns, problem.entry_point, cancel=False)
+            verdicts = self.executor.submit(job).result()[0]
+        else:
+            row = choose_proxy(consensus, np.random.default_rng(request_seed(self.seed, "proxy", step, problem.id)))
+            chosen = None if row is None else interaction.group.programs[row]
+            if row is None or chosen is None:
+                return None
+            program, verdicts = chosen, interaction.matrix.verdicts[row]
+        return Proxy(program, verdicts == Verdict.PASS, verdicts != Verdict.INFRA)
 
-    def _add_references(self, interactions: Sequence[Interaction], proxies: list[Proxy | None]) -> None:
-        labels = [(n, i, i.problem.label) for n, i in enumerate(interactions) if i.problem.label is not None]
-        jobs = [
-            Job((Program(label.solution),), i.columns, i.problem.entry_point, cancel=False) for _, i, label in labels
-        ]
-        for (n, _, label), verdicts in zip(labels, self.executor.run(jobs), strict=True):
-            row = verdicts[0]
-            proxies[n] = Proxy(Program(label.solution), row == Verdict.PASS, row != Verdict.INFRA)
-
-    def mutant_verdicts(
-        self, interactions: Sequence[Interaction], proxies: Sequence[Proxy | None]
-    ) -> list[NDArray[np.int8] | None]:
-        """[M, K] verdicts of each proxy's mutants; None where there is no proxy, no valid test or no mutant."""
-        wanted = [n for n, proxy in enumerate(proxies) if proxy is not None and proxy.valid.any()]
-        ran = self.executor.run(self._mutant_job(interactions[n], proxies[n]) for n in wanted)
-        by_problem = dict(zip(wanted, ran, strict=True))
-        return [v if (v := by_problem.get(n)) is not None and len(v) else None for n in range(len(interactions))]
-
-    def _mutant_job(self, interaction: Interaction, proxy: Proxy | None) -> Job:
-        assert proxy is not None
-        return mutant_job(
+    def mutant_verdicts(self, interaction: Interaction, proxy: Proxy | None) -> NDArray[np.int8] | None:
+        """[M, K] verdicts of the proxy's mutants; None where there is no proxy, no valid test or no mutant."""
+        if proxy is None or not proxy.valid.any():
+            return None
+        job = mutant_job(
             proxy.program.source,
             # A test that the proxy fails kills nothing whatever it does to the mutants: it need not run.
             [t if ok else None for t, ok in zip(interaction.columns, proxy.valid, strict=True)],
@@ -103,29 +79,23 @@ class Rewarder:
             self.config.max_mutants,
             request_seed(self.seed, "mutants", interaction.problem.id),
         )
+        return self.executor.submit(job).result() if job.programs else None
 
     def tester(
-        self,
-        interactions: Sequence[Interaction],
-        proxies: Sequence[Proxy | None],
-        mutant_verdicts: Sequence[NDArray[np.int8] | None],
-        lam: float,
-    ) -> list[Rewards]:
-        out = []
-        for interaction, proxy, verdicts in zip(interactions, proxies, mutant_verdicts, strict=True):
-            columns = len(interaction.columns)
-            killed, counted = (None, None) if verdicts is None else killed_from_verdicts(verdicts)
-            rewards = tester_rewards(
-                valid=np.zeros(columns, dtype=bool) if proxy is None else proxy.valid,
-                parsed=interaction.matrix.tests_shown,
-                killed=killed,
-                lam=lam,
-                format_penalty=self.config.format_penalty,
-                mask=None if proxy is None else proxy.known,
-                counted=counted,
-            )
-            out.append(per_answer(rewards, interaction.owners))
-        return out
+        self, interaction: Interaction, proxy: Proxy | None, mutant_verdicts: NDArray[np.int8] | None, lam: float
+    ) -> Rewards:
+        columns = len(interaction.columns)
+        killed, counted = (None, None) if mutant_verdicts is None else killed_from_verdicts(mutant_verdicts)
+        rewards = tester_rewards(
+            valid=np.zeros(columns, dtype=bool) if proxy is None else proxy.valid,
+            parsed=interaction.matrix.tests_shown,
+            killed=killed,
+            lam=lam,
+            format_penalty=self.config.format_penalty,
+            mask=None if proxy is None else proxy.known,
+            counted=counted,
+        )
+        return per_answer(rewards, interaction.owners)
 
 
 def per_answer(rewards: Rewards, owners: NDArray[np.int64]) -> Rewards:

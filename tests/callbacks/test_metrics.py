@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from scripted import DOUBLE, DOUBLE_SOLUTIONS, DOUBLE_TESTS, scripted_sampler
 
-from callbacks.metrics import matrix_scalars, reward_scalars, rollout_scalars
+from callbacks.metrics import matrix_scalars, reward_scalars, rollout_scalars, time_scalars
 from callbacks.progress import step_line
+from zerocoder.assessment import Assessed
+from zerocoder.console import Times
 from zerocoder.execution import Verdict
 from zerocoder.interaction import Interaction
 from zerocoder.matrix import PassingMatrix
@@ -35,13 +37,11 @@ def result(role: Role) -> StepResult:
     return StepResult(
         step=7,
         role=role,
-        interactions=(interaction, interaction),
-        consensus=(consensus, consensus),
-        mutants=(),
-        rewards=(spread, flat),
+        problems=(Assessed(interaction, consensus, spread, None), Assessed(interaction, consensus, flat, None)),
         advantages=(np.array([1.0, 0.0, -1.0, 0.0]), np.zeros(4)),
         update=UpdateStats(0.1, 0.0, 1.0, 0.0, 1.0, 2.0, 0.0, 0.0),
-        seconds={"rollout": 1.0},
+        calibration=None,
+        times=Times({"rollout": 4.0, "execution": 0.5}, {"rollout": 4.0, "execution": 3.0, "mutation": 1.0}),
     )
 
 
@@ -69,6 +69,13 @@ def test_rollouts_of_both_roles() -> None:
     lengths = [len(text) + 1 for text in DOUBLE_SOLUTIONS]  # bytes and the end token
     assert scalars["rollout/length_coder"] == pytest.approx(sum(lengths) / 4)
     assert scalars["rollout/truncated"] == 0
+
+
+def test_times_tell_what_was_waited_for_and_what_was_hidden() -> None:
+    scalars = time_scalars(result(Role.CODER))
+    assert scalars["time/step"] == 4.5 and scalars["time/hidden"] == 3.5  # 2.5 s of execution, 1 s of mutation
+    assert scalars["time/execution"] == 0.5 and scalars["time/busy_execution"] == 3.0
+    assert scalars["time/training"] == 0
 
 
 def test_the_line_of_a_step() -> None:

@@ -59,6 +59,23 @@ def wait_for(path: Path, process: subprocess.Popen[str], seconds: float = 240) -
         time.sleep(0.02)
 
 
+def test_rewards_are_the_same_with_and_without_overlap(user: User) -> None:
+    """Two steps of the real policy, one of each role: what was hidden behind what decides nothing."""
+    rows = []
+    for overlap in ("true", "false"):
+        root = user.home / overlap
+        settings = ("trainer.max_steps=2", "callbacks.samples.problems=3", "data.batch_size=3")
+        done = user.train("selector=dyb4", f"trainer.overlap={overlap}", f"trainer.root={root}", *settings)
+        assert done.returncode == 0, done.stderr[-3000:]
+        lines = (root / "nano" / "latest" / "samples.jsonl").read_text().splitlines()
+        rows.append([json.loads(line) for line in lines])
+    together, apart = rows
+    assert [row["role"] for row in together] == ["coder"] * 3 + ["tester"] * 3
+    for a, b in zip(together, apart, strict=True):
+        for key in ("problem", "solutions", "tests", "verdicts", "consensus", "rewards", "advantages"):
+            assert a[key] == b[key], key
+
+
 def test_a_run_leaves_what_it_promises(user: User) -> None:
     done = user.train("selector=dyb4", "trainer.evaluate=true", "trainer.max_steps=2", "data.tau=1")
     assert done.returncode == 0, done.stderr[-3000:]

@@ -6,7 +6,7 @@ run's seed, what it is drawn for, the problem, the role and its number, so that 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -56,6 +56,14 @@ class RolloutGroup:
         return tuple(r.answer if isinstance(r.answer, TestCase) else None for r in self.tests)
 
 
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """A problem to be answered, and what for, such as ("train", step)."""
+
+    problem: Problem
+    key: tuple[int | str, ...]
+
+
 class Sampler:
     """Draws rollout groups with one engine, one tokenizer and one set of sampling parameters."""
 
@@ -84,18 +92,27 @@ class Sampler:
     def sample(
         self,
         problems: Sequence[Problem],
-        key: Iterable[int | str],
+        key: tuple[int | str, ...],
         on_group: Callable[[int, RolloutGroup], None] | None = None,
     ) -> list[RolloutGroup]:
-        """One group a problem, in order. `key` says what for, such as ("train", step).
+        """One group a problem, in order; see `draw`."""
+        return self.draw([Draw(problem, key) for problem in problems], on_group)
 
-        `on_group` gets the index of a problem and its group as soon as the last of its answers has ended.
+    def draw(
+        self, draws: Sequence[Draw], on_group: Callable[[int, RolloutGroup], None] | None = None
+    ) -> list[RolloutGroup]:
+        """One group a draw, in order, all in one call of the engine.
+
+        `on_group` gets the index of a draw and its group as soon as the last of its answers has ended.
         """
-        wanted = [(p, role, n) for p in problems for role, n in self._counts()]
-        stem = (self.seed, *key)
+        problems = [draw.problem for draw in draws]
+        wanted = [(d, role, n) for d in draws for role, n in self._counts()]
         requests = [
-            Request(self.prompt(p, role), tuple(request_seed(*stem, p.id, role.value, i) for i in range(n)))
-            for p, role, n in wanted
+            Request(
+                self.prompt(d.problem, role),
+                tuple(request_seed(self.seed, *d.key, d.problem.id, role.value, i) for i in range(n)),
+            )
+            for d, role, n in wanted
         ]
         answers: list[list[Rollout | None]] = [[None] * n for _, _, n in wanted]
         num_left = [sum(n for _, n in self._counts())] * len(problems)
@@ -108,8 +125,8 @@ class Sampler:
 
         def take(request: int, sample: int, completion: Completion) -> None:
             nonlocal done
-            problem, role, _ = wanted[request]
-            answers[request][sample] = _parse(problem, role, requests[request].prompt, completion)
+            drawn, role, _ = wanted[request]
+            answers[request][sample] = _parse(drawn.problem, role, requests[request].prompt, completion)
             done += 1
             num_left[request // 2] -= 1
             if on_group is not None and not num_left[request // 2]:
