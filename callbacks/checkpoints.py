@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import lightning as L
 
 from zerocoder.files import new_dir
+from zerocoder.interrupts import Stopped
 from zerocoder.module import ZeroCoderModule
 from zerocoder.problems import ZeroCoderError
 from zerocoder.runs import RunFolder
@@ -46,13 +47,19 @@ class Checkpoints(L.Callback):
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
         """Keep what an interrupted or failed run has learnt: the weights are those of the last complete step."""
         assert isinstance(pl_module, ZeroCoderModule)
-        pl_module.interrupts.release()
+        pl_module.interrupts.end()
+        if pl_module.world.size > 1 and not isinstance(exception, Stopped):
+            return  # the other ranks are elsewhere, and a checkpoint is the work of all
         if trainer.global_step and pl_module.result is not None and not self._failed:
             self.save(trainer, pl_module)
 
     def save(self, trainer: L.Trainer, module: ZeroCoderModule) -> Path:
         final = self.run.checkpoint_path(trainer.global_step)
-        if final.exists():
+        if module.world.from_main(final.exists()):
+            return final
+        if not module.world.is_main:
+            trainer.save_checkpoint(final / STATE_FILE, weights_only=False)  # takes part, writes nothing
+            module.world.barrier()
             return final
         self._failed = True  # unless the next lines succeed
         self._require_space(module)
@@ -62,6 +69,7 @@ class Checkpoints(L.Callback):
             self.tokenizer.save_pretrained(folder / "hf")
         self._failed = False
         self._drop_old()
+        module.world.barrier()
         return final
 
     def _require_space(self, module: ZeroCoderModule) -> None:

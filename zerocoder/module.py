@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import lightning as L
 import numpy as np
 import torch
+from torch.nn.parallel import DistributedDataParallel
 
 from zerocoder.assessment import Assessed, Assessment, Turn
 from zerocoder.calibration import Recalibration
@@ -26,7 +28,7 @@ from zerocoder.console import Clock, Times
 from zerocoder.execution import Executor
 from zerocoder.experience import Experience, TrainingSample
 from zerocoder.grpo import group_advantages
-from zerocoder.interrupts import DeferredInterrupt
+from zerocoder.interrupts import interrupts
 from zerocoder.learner import Learner, TokenSums
 from zerocoder.problems import Problem, Role, ZeroCoderError
 from zerocoder.reference import Reference
@@ -34,9 +36,12 @@ from zerocoder.rewarding import Rewarder
 from zerocoder.rollout.sampler import RolloutGroup, Sampler
 from zerocoder.selection.base import Selector
 from zerocoder.selection.dyb4 import Calibration, DyB4
+from zerocoder.world import World, current
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +60,10 @@ class UpdateStats:
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """Everything that one training step saw and did, for callbacks to log."""
+    """Everything that one training step saw and did, for callbacks to log.
+
+    On rank 0 the whole batch's, in its order; on other ranks `problems` and `advantages` are their own share's.
+    """
 
     step: int
     role: Role
@@ -78,8 +86,10 @@ class ZeroCoderModule(L.LightningModule):
         selector: Selector,
         algorithm: AlgorithmConfig,
         trainer: TrainerConfig,
+        world: World | None = None,
     ) -> None:
         super().__init__()
+        self.world = world or current()
         self.automatic_optimization = False
         self.policy = policy
         self.learner = Learner(policy, reference, algorithm, trainer, sampler.config.temperature)
@@ -92,7 +102,7 @@ class ZeroCoderModule(L.LightningModule):
         self.mutation_weight = algorithm.lambda_low  # lambda of this step, set by the reward schedule
         self.calibration_problems: Sequence[Problem] = ()  # of this step, set by callbacks/recalibration.py
         self.clock = Clock()
-        self.interrupts = DeferredInterrupt()
+        self.interrupts = interrupts(self.world)
         self.result: StepResult | None = None
 
     @property
@@ -112,14 +122,20 @@ class ZeroCoderModule(L.LightningModule):
         with self.clock("training"):
             update = self.update(experience(samples, advantages), turn.step)
         calibration, times = assessment.calibration, self.clock.reset()
+        problems, advantages = self._gathered(problems), self._gathered(advantages)
         self.result = StepResult(turn.step, turn.role, tuple(problems), tuple(advantages), calibration, update, times)
+
+    def _gathered(self, share: list[T]) -> list[T]:
+        """What the ranks have of a list, on rank 0; the others keep their share."""
+        parts = self.world.gather_on_main(share)
+        return self.world.merge(parts) if self.world.is_main else share
 
     def assessment(self, turn: Turn) -> Assessment:
         """What turns a batch into rewards, with the recalibration that is due before the step."""
         recalibration = None
         if self.calibration_problems and isinstance(self.selector, DyB4):
             unit = self.algorithm.test_unit
-            recalibration = Recalibration(self.selector, self.calibration_problems, self.executor, unit)
+            recalibration = Recalibration(self.selector, self.calibration_problems, self.executor, unit, self.world)
         return Assessment(
             self.sampler,
             self.executor,
@@ -137,11 +153,18 @@ class ZeroCoderModule(L.LightningModule):
         optimizer = self.optimizers()
         assert not isinstance(optimizer, list)
         optimizer.zero_grad()
-        sums, tokens = TokenSums(), experience.tokens
-        for batch in self.learner.micro_batches(experience, self.device):
-            loss, of_batch = self.learner.loss(batch)
-            self.manual_backward(loss / tokens)
-            sums.add(of_batch)
+        own, sums, (tokens,) = TokenSums(), TokenSums(), self.world.sum(experience.tokens)
+        wrapped = self.trainer.strategy.model
+        with wrapped.no_sync() if isinstance(wrapped, DistributedDataParallel) else nullcontext():
+            for batch in self.learner.micro_batches(experience, self.device):
+                loss, of_batch = self.learner.loss(batch)
+                self.manual_backward(loss / tokens)
+                own.add(of_batch)
+        if self.world.size > 1:
+            for parameter in self.policy.parameters():
+                torch.distributed.all_reduce(parameter.grad)
+        for of_rank in self.world.gather(own):
+            sums.add(of_rank)
         norm = float(torch.nn.utils.clip_grad_norm_(self.policy.parameters(), self.algorithm.max_grad_norm))
         self._refuse_non_finite(step, loss=sums.loss, gradient=norm)
         self._refuse_stale(step, sums.gap / tokens)
@@ -189,6 +212,10 @@ class ZeroCoderModule(L.LightningModule):
 
     def on_train_start(self) -> None:
         self.policy.train()  # gradient checkpointing needs it; there is no dropout, see `models`
+        self.interrupts.begin()
+
+    def on_train_end(self) -> None:
+        self.interrupts.end()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         # No stage of ours draws from the global generators; models with dropout and users' callbacks may.
