@@ -8,6 +8,7 @@ fails it says which and why and stops the others, so that none waits for a rank 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -120,14 +121,22 @@ def _end_at_once(world: World, error: BaseException) -> NoReturn:
 
 def _end_with_launcher() -> None:
     """Nobody would stop this rank when the launcher is gone."""
-    os.read(int(os.environ[LAUNCHER].partition(":")[0]), 1)  # nothing is ever written: it ends
+    lifeline, folder = _launcher()
+    os.read(lifeline, 1)  # nothing is ever written: it ends
+    shutil.rmtree(folder, ignore_errors=True)
     os._exit(128 + signal.SIGKILL)
+
+
+def _launcher() -> tuple[int, Path]:
+    """The file descriptor that ends with the launcher, and the launcher's folder."""
+    lifeline, _, folder = os.environ[LAUNCHER].partition(":")
+    return int(lifeline), Path(folder)
 
 
 def tell_run(run: Path) -> None:
     """Tell the launcher where the run's folder is, so that it can say how to go on."""
     if by_us():
-        Path(os.environ[LAUNCHER].partition(":")[2], "run").write_text(str(run), encoding="utf-8")
+        (_launcher()[1] / "run").write_text(str(run), encoding="utf-8")
 
 
 @contextmanager
@@ -145,7 +154,7 @@ def node_executor(verifier: VerifierConfig, world: World) -> Iterator[Executor]:
             executor = stack.enter_context(verifier.build())
             if share is not None:
                 os.environ["LOCAL_WORLD_SIZE"] = share
-            offer = stack.enter_context(ExecutorServer(executor)).offer
+            offer = stack.enter_context(ExecutorServer(executor, _launcher()[1] if by_us() else None)).offer
         served = world.gather(offer)[world.rank - world.local_rank]
         if not world.is_local_main:
             assert served is not None  # the first rank of this machine serves

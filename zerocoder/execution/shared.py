@@ -25,6 +25,7 @@ from concurrent.futures import Future
 from functools import partial
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client, Connection, Listener
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -40,11 +41,14 @@ class ServerLost(ConnectionError):
 
 
 class ExecutorServer:
-    """Lets other processes of this machine and user submit to `executor`; closes without closing it."""
+    """Lets other processes of this machine and user submit to `executor`; closes without closing it.
 
-    def __init__(self, executor: Executor) -> None:
+    parent: where the socket gets a folder; None for the system's temporary files.
+    """
+
+    def __init__(self, executor: Executor, parent: Path | None = None) -> None:
         self._executor = executor
-        self._folder = tempfile.mkdtemp(prefix="zerocoder-verifier-")  # mode 0700
+        self._folder = tempfile.mkdtemp(prefix="zerocoder-verifier-", dir=parent)  # mode 0700
         self._key = secrets.token_bytes(32)
         self._listener = Listener(os.path.join(self._folder, "socket"), "AF_UNIX", backlog=64, authkey=self._key)
         self._peers: list[_Peer] = []
