@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import lightning as L
 
 from zerocoder.files import new_dir
+from zerocoder.interrupts import Stopped
 from zerocoder.module import ZeroCoderModule
 from zerocoder.problems import ZeroCoderError
 from zerocoder.runs import STATE, Layout, RunFolder
@@ -50,15 +51,13 @@ class Checkpoints(L.Callback):
         pl_module.interrupts.release()
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
-        """Keep what an interrupted or failed run has learnt: the weights are those of the last complete step.
-
-        A rank among several cannot know where the others are, and they write together: they leave it at the last
-        checkpoint.
-        """
+        """Keep what an interrupted or failed run has learnt: the weights are those of the last complete step."""
         assert isinstance(pl_module, ZeroCoderModule)
-        pl_module.interrupts.release()
+        pl_module.interrupts.end()
+        if pl_module.world.size > 1 and not isinstance(exception, Stopped):
+            return  # the other ranks are elsewhere, and a checkpoint is the work of all
         complete = pl_module.result is not None and pl_module.result.step + 1 == trainer.global_step
-        if complete and pl_module.world.size == 1 and not self._failed:
+        if complete and not self._failed:
             self.save(trainer, pl_module)
 
     def save(self, trainer: L.Trainer, module: ZeroCoderModule) -> Path:

@@ -15,6 +15,7 @@ from typing import Any, cast
 
 import lightning as L
 import torch
+from lightning.fabric.plugins.environments import LightningEnvironment
 from lightning.pytorch.strategies import DDPStrategy, Strategy
 from scripted import scripted_sampler
 from tiny import tiny_policy, tiny_tokenizer
@@ -22,6 +23,7 @@ from torch.utils.data import DataLoader
 
 from callbacks.checkpoints import Checkpoints
 from zerocoder import world
+from zerocoder.checkpoint_io import StreamedCheckpointIO
 from zerocoder.config import AlgorithmConfig, TrainerConfig
 from zerocoder.experience import Experience, TrainingSample
 from zerocoder.module import ZeroCoderModule
@@ -42,8 +44,8 @@ class Job:
     out: str  # folder of what the run leaves behind
     strategy: str = "auto"
     steps: int = 3
-    micro_batch_tokens: int = 60
-    logprob_chunk: int = 5000
+    micro_batch_tokens: int = 36
+    logprob_chunk: int = 5
     precision: str = "32-true"
     offload_optimizer: bool = False
     checkpointing: bool = False  # of activations
@@ -140,8 +142,6 @@ def run(job: Job, me: world.World) -> None:
     sampler = scripted_sampler({}, {})
     module = Given(policy, None, sampler, cast(Any, None), CodeT(), ALGORITHM, job.trainer())
     module.stats, module.bad = [], job.bad
-    folder = RunFolder.__new__(RunFolder)  # made and locked by nobody
-    folder.path = Path(job.out)
     trainer = L.Trainer(
         max_steps=job.steps,
         max_epochs=-1,
@@ -154,7 +154,8 @@ def run(job: Job, me: world.World) -> None:
         enable_progress_bar=False,
         enable_model_summary=False,
         use_distributed_sampler=False,
-        callbacks=[Checkpoints(folder, tiny_tokenizer(), job.every, 0)],
+        plugins=[LightningEnvironment(), *([] if job.trainer().sharding else [StreamedCheckpointIO()])],
+        callbacks=[Checkpoints(RunFolder(Path(job.out), owned=False), tiny_tokenizer(), job.every, 0)],
     )
     resume = None if job.resume is None else Path(job.resume, STATE)
     refused = None

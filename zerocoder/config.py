@@ -114,7 +114,7 @@ class DataConfig:
     source: Any = None
     """The data set: a node with `_target_`, see zerocoder/datasets/."""
     batch_size: int = 8
-    """Problems a step."""
+    """Problems a step, over all ranks together."""
     calibration: int = 10
     """L, the number of labelled problems kept for DyB4 and labelled rewards (0: fully label-free)."""
     tau: int = 2
@@ -316,6 +316,7 @@ class Config:
         require(named is not None, "experiment", "a name of letters, digits, '.', '_' and '-'", repr(self.experiment))
         _deepspeed_needs_a_gpu(self.trainer)
         _limit_holds_a_batch(self.data)
+        _batch_divides_over_ranks(self.data.batch_size, self.trainer)
         _dyb4_needs_labels(self)
 
 
@@ -341,6 +342,17 @@ def _limit_holds_a_batch(data: DataConfig) -> None:
     if data.limit is not None and data.limit < data.batch_size:
         raise ZeroCoderError(
             f"data.batch_size={data.batch_size} is larger than data.limit={data.limit}; lower it or raise data.limit"
+        )
+
+
+def _batch_divides_over_ranks(batch_size: int, trainer: TrainerConfig) -> None:
+    ranks = trainer.devices * trainer.num_nodes
+    if batch_size % ranks:
+        below = batch_size // ranks * ranks
+        nearest = f"{below} or {below + ranks}" if below else f"{ranks}"
+        raise ZeroCoderError(
+            f"data.batch_size={batch_size} cannot be shared out evenly over {ranks} ranks (trainer.devices="
+            f"{trainer.devices} x trainer.num_nodes={trainer.num_nodes}): set data.batch_size={nearest}"
         )
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import lightning as L
 import numpy as np
@@ -27,7 +27,7 @@ from zerocoder.console import Clock, Times
 from zerocoder.execution import Executor
 from zerocoder.experience import Experience, MicroBatch, TrainingSample
 from zerocoder.grpo import group_advantages
-from zerocoder.interrupts import DeferredInterrupt
+from zerocoder.interrupts import interrupts
 from zerocoder.learner import Learner, TokenSums
 from zerocoder.oom import out_of_memory
 from zerocoder.problems import Problem, Role, ZeroCoderError
@@ -37,10 +37,12 @@ from zerocoder.rollout.sampler import RolloutGroup, Sampler
 from zerocoder.selection.base import Selector
 from zerocoder.selection.dyb4 import Calibration, DyB4
 from zerocoder.strategies import adamw, stepping_of
-from zerocoder.world import current
+from zerocoder.world import World, current
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,10 @@ class UpdateStats:
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """Everything that one training step saw and did, for callbacks to log."""
+    """Everything that one training step saw and did, for callbacks to log.
+
+    On rank 0 the whole batch's, in its order; on other ranks `problems` and `advantages` are their own share's.
+    """
 
     step: int
     role: Role
@@ -82,11 +87,12 @@ class ZeroCoderModule(L.LightningModule):
         selector: Selector,
         algorithm: AlgorithmConfig,
         trainer: TrainerConfig,
+        world: World | None = None,
     ) -> None:
         super().__init__()
+        self.world = world or current()
         self.automatic_optimization = False
         self.policy = policy
-        self.world = current()
         self.learner = Learner(policy, reference, algorithm, trainer, sampler.config.temperature, self.world)
         self.sampler = sampler
         self.executor = executor
@@ -97,7 +103,7 @@ class ZeroCoderModule(L.LightningModule):
         self.mutation_weight = algorithm.lambda_low  # lambda of this step, set by the reward schedule
         self.calibration_problems: Sequence[Problem] = ()  # of this step, set by callbacks/recalibration.py
         self.clock = Clock()
-        self.interrupts = DeferredInterrupt()
+        self.interrupts = interrupts(self.world)
         self.result: StepResult | None = None
 
     @property
@@ -118,14 +124,20 @@ class ZeroCoderModule(L.LightningModule):
         with self.clock("training"):
             update = self.update(experience(samples, advantages), turn.step)
         calibration, times = assessment.calibration, self.clock.reset()
+        problems, advantages = self._gathered(problems), self._gathered(advantages)
         self.result = StepResult(turn.step, turn.role, tuple(problems), tuple(advantages), calibration, update, times)
+
+    def _gathered(self, share: list[T]) -> list[T]:
+        """What the ranks have of a list, on rank 0; the others keep their share."""
+        parts = self.world.gather_on_main(share)
+        return self.world.merge(parts) if self.world.is_main else share
 
     def assessment(self, turn: Turn) -> Assessment:
         """What turns a batch into rewards, with the recalibration that is due before the step."""
         recalibration = None
         if self.calibration_problems and isinstance(self.selector, DyB4):
             unit = self.algorithm.test_unit
-            recalibration = Recalibration(self.selector, self.calibration_problems, self.executor, unit)
+            recalibration = Recalibration(self.selector, self.calibration_problems, self.executor, unit, self.world)
         return Assessment(
             self.sampler,
             self.executor,
@@ -146,16 +158,14 @@ class ZeroCoderModule(L.LightningModule):
         stepping = stepping_of(self)
         (tokens,) = self.world.sum(experience.tokens)
         scale = self.world.size / tokens  # gradients are averaged over the ranks
-        sums = TokenSums()
+        own = TokenSums()
         with out_of_memory(self.device, "forward and backward pass"):
             for batch, last in self.learner.micro_batches(experience, self.device):
-                sums.add(stepping.accumulate(batch, scale, last))
-        # Until the step's bookkeeping is done, see callbacks/checkpoints.py. Held before the ranks meet: all or none
-        # of them are interrupted before this step.
-        self.interrupts.hold()
-        sums = TokenSums.total(self.world.gather(sums))
+                own.add(stepping.accumulate(batch, scale, last))
+        sums = TokenSums.total(self.world.gather(own))
         self._refuse_non_finite(step, "loss", sums.loss)
         self._refuse_stale(step, sums.gap / tokens)
+        self.interrupts.hold()  # until the step's bookkeeping is done, see callbacks/checkpoints.py
         with out_of_memory(self.device, "optimizer step"):
             norm = stepping.step(self.algorithm.max_grad_norm)
         self._refuse_non_finite(step, "gradient", norm)
@@ -198,12 +208,17 @@ class ZeroCoderModule(L.LightningModule):
 
     def on_train_start(self) -> None:
         self.policy.train()  # gradient checkpointing needs it; there is no dropout, see `models`
+        self.interrupts.begin()
+
+    def on_train_end(self) -> None:
+        self.interrupts.end()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        # No stage of ours draws from the global generators; models with dropout and users' callbacks may.
+        # No stage of ours draws from the global generators; models with dropout and users' callbacks may. One rank may
+        # write for all.
         kind, keys, *rest = np.random.get_state(legacy=True)
         # Plain values only: checkpoints are loaded without unpickling code.
-        checkpoint["rng"] = {
+        own = {
             "python": random.getstate(),
             "numpy": (
                 kind,
@@ -212,11 +227,14 @@ class ZeroCoderModule(L.LightningModule):
             ),
             "torch": torch.get_rng_state(),
         }
+        checkpoint["rng"] = self.world.gather(own)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        random.setstate(checkpoint["rng"]["python"])
-        np.random.set_state(checkpoint["rng"]["numpy"])
-        torch.set_rng_state(checkpoint["rng"]["torch"])
+        states = checkpoint["rng"]
+        own = states[self.world.rank % len(states)]  # with another number of ranks any state is as good as the other
+        random.setstate(own["python"])
+        np.random.set_state(own["numpy"])
+        torch.set_rng_state(own["torch"])
 
 
 def training_samples(role: Role, groups: Sequence[RolloutGroup]) -> list[TrainingSample]:

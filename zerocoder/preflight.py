@@ -97,8 +97,11 @@ def check_data(config: Config) -> Check:
     )
 
 
-def device(accelerator: str, key: str = "trainer.accelerator") -> torch.device:
-    """The torch device of an accelerator's name. Raises ZeroCoderError, naming the setting, when there is none."""
+def device(accelerator: str, key: str = "trainer.accelerator", local_rank: int = 0) -> torch.device:
+    """The torch device of an accelerator's name, for a rank of this machine.
+
+    Raises ZeroCoderError, naming the setting, when there is none.
+    """
     import torch
 
     if accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
@@ -110,7 +113,7 @@ def device(accelerator: str, key: str = "trainer.accelerator") -> torch.device:
         raise ZeroCoderError(f"{key}=mps: there is no Apple GPU here; use {key}=cpu")
     if accelerator == "auto":
         accelerator = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device("cuda" if accelerator == "gpu" else accelerator)
+    return torch.device("cuda", local_rank) if accelerator in ("gpu", "cuda") else torch.device(accelerator)
 
 
 def check_devices(config: Config) -> Check:
@@ -121,7 +124,10 @@ def check_devices(config: Config) -> Check:
         raise ZeroCoderError(
             f"trainer.devices={wanted}: there are {torch.cuda.device_count()} GPUs here; lower trainer.devices"
         )
-    return Check("devices", f"{wanted} x {chosen.type}")
+    if chosen.type == "mps" and wanted > 1:
+        raise ZeroCoderError(f"trainer.devices={wanted}: an Apple GPU takes one process; set trainer.devices=1")
+    nodes = f" on each of {config.trainer.num_nodes} nodes" if config.trainer.num_nodes > 1 else ""
+    return Check("devices", f"{wanted} x {chosen.type}{nodes}")
 
 
 def check_strategy(config: Config) -> Check:

@@ -30,6 +30,7 @@ from zerocoder.config import Config
 from zerocoder.console import say
 from zerocoder.files import write_json, write_text
 from zerocoder.problems import ZeroCoderError
+from zerocoder.world import World
 
 PACKAGES = ("torch", "lightning", "transformers", "tokenizers", "torchmetrics", "hydra-core", "omegaconf", "mutmut",
             "libcst", "numpy", "scipy", "tensorboard", "vllm", "deepspeed")  # fmt: skip
@@ -65,14 +66,25 @@ class Layout:
 class RunFolder:
     """One run on disk. Use it as a context: leaving it gives the lock back.
 
-    A new run that ends by a user's mistake before it has learnt anything leaves nothing behind.
+    A new run that ends by a user's mistake before it has learnt anything leaves nothing behind. Rank 0 owns the
+    folder; what it is to other ranks, which only read, is a RunFolder that is not `owned`.
     """
 
-    def __init__(self, path: Path, checkpoint: Path | None = None) -> None:
+    def __init__(self, path: Path, checkpoint: Path | None = None, owned: bool = True) -> None:
         self.path = path
         self.checkpoint = checkpoint
         self._latest_before: str | None = None
-        self._lock = _lock(path)
+        self._lock = _lock(path) if owned else None
+
+    @classmethod
+    def open(cls, config: Config, world: World) -> RunFolder:
+        """The folder of this run, new or the one to continue, on every rank."""
+        run = None
+        if world.is_main:
+            run = cls.open_for_resume(config) if config.trainer.resume else cls.create(config)
+        where = world.from_main(None if run is None else (run.path, run.checkpoint))
+        assert where is not None  # rank 0 knows
+        return run or cls(*where, owned=False)
 
     @classmethod
     def create(cls, config: Config) -> RunFolder:
@@ -180,6 +192,8 @@ class RunFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._lock is None:
+            return
         if isinstance(error, ZeroCoderError) and self.checkpoint is None and not self._has_learnt():
             self._discard()
         os.close(self._lock)

@@ -40,7 +40,7 @@ class ZeroStrategy(DeepSpeedStrategy):
 def build_strategy(trainer: TrainerConfig, algorithm: AlgorithmConfig) -> str | Strategy:
     """What Lightning's Trainer takes as its strategy."""
     if trainer.sharding is None:
-        return trainer.strategy
+        return "ddp" if trainer.ranks > 1 else trainer.strategy
     return ZeroStrategy(config=deepspeed_config(trainer.sharding, trainer.precision, algorithm.max_grad_norm))
 
 

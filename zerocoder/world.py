@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -17,9 +18,16 @@ from zerocoder.problems import ZeroCoderError
 
 T = TypeVar("T")
 
+JOIN_SECONDS = 600
+"""How long the ranks wait for each other at the start."""
 PATIENCE = datetime.timedelta(hours=2)
 """How long a rank waits for the others in one exchange: longer than the slowest rank rolls out. A rank that died is
 noticed at once by whoever started it."""
+_SIGNS = ("gloo", "nccl", "connection closed by peer", "connection reset by peer")
+
+
+class RankLost(Exception):
+    """Another rank is gone in the middle of an exchange. What it says says more than this rank could."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +54,17 @@ class World:
         return self.local_rank == 0
 
     def gather(self, value: T) -> list[T]:
-        """The value of every rank, in rank order, on every rank. Values are pickled."""
+        """The value of every rank, in rank order, on every rank. Values are pickled.
+
+        Raises RankLost when another rank is gone, as everything below does.
+        """
         if self.size == 1:
             return [value]
         import torch.distributed as dist
 
         values: list[Any] = [None] * self.size
-        dist.all_gather_object(values, value)
+        with _told():
+            dist.all_gather_object(values, value, group=_group)
         return values
 
     def gather_on_main(self, value: T) -> list[T]:
@@ -62,7 +74,8 @@ class World:
         import torch.distributed as dist
 
         values: list[Any] = [None] * self.size if self.is_main else []
-        dist.gather_object(value, values if self.is_main else None, dst=0)
+        with _told():
+            dist.gather_object(value, values if self.is_main else None, dst=0, group=_group)
         return values
 
     def from_main(self, value: T) -> T:
@@ -98,6 +111,7 @@ class World:
 
 
 _current = World()
+_group: Any = None  # ours alone: a gather may go on in a thread of its own while gradients travel
 
 
 def current() -> World:
@@ -106,29 +120,57 @@ def current() -> World:
 
 
 def init(world: World, cuda: bool) -> World:
-    """Join the other ranks; MASTER_ADDR and MASTER_PORT say where. Lightning's strategies find the group and use it.
+    """Join the other ranks at MASTER_ADDR and MASTER_PORT. Lightning's strategies find the group and use it.
 
     Raises ZeroCoderError when the others do not come.
     """
-    global _current
+    global _current, _group
     if world.size > 1:
         import torch.distributed as dist
 
         os.environ.update(RANK=str(world.rank), WORLD_SIZE=str(world.size), LOCAL_RANK=str(world.local_rank))
         try:
+            patience = datetime.timedelta(seconds=JOIN_SECONDS)
+            store, _, _ = next(dist.rendezvous("env://", world.rank, world.size, timeout=patience))
+            store.set_timeout(PATIENCE)
             # No `device_id`: NCCL connects at its first use, so that nothing touches a GPU before the workers started.
-            dist.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=PATIENCE)
+            backend = "cpu:gloo,cuda:nccl" if cuda else "gloo"
+            shared = dist.PrefixStore("zerocoder", store)
+            dist.init_process_group(backend, timeout=PATIENCE, world_size=world.size, rank=world.rank, store=shared)
+            _group = dist.new_group(timeout=PATIENCE, backend="gloo")
         except (dist.DistError, ValueError) as error:
-            raise ZeroCoderError(f"rank {world.rank} of {world.size} finds no other rank: {error}") from error
+            raise ZeroCoderError(
+                f"rank {world.rank} of {world.size} does not reach the others at {os.environ.get('MASTER_ADDR')}:"
+                f"{os.environ.get('MASTER_PORT')}: {error}"
+            ) from error
     _current = world
     return world
 
 
 def leave() -> None:
     """The end of `init`: this process is alone again."""
-    global _current
+    global _current, _group
     if _current.size > 1:
         import torch.distributed as dist
 
-        _current = World()
+        _current, _group = World(), None
         dist.destroy_process_group()
+
+
+def rank_is_lost(error: BaseException) -> bool:
+    """Whether `error` only tells that another rank is gone, be it of ours or of a library that exchanges gradients."""
+    seen: BaseException | None = error
+    while seen is not None and not isinstance(seen, ZeroCoderError):
+        by_library = isinstance(seen, RuntimeError) and any(sign in str(seen).lower() for sign in _SIGNS)
+        if isinstance(seen, RankLost) or by_library:
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:  # torch's own kinds of error derive from it
+        raise RankLost(f"another rank is gone: {error}") from error
