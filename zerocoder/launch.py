@@ -172,7 +172,7 @@ def start(trainer: TrainerConfig) -> int:
         raise ZeroCoderError(
             f"trainer.num_nodes={trainer.num_nodes}: every node starts its own part, by `torchrun --nnodes="
             f"{trainer.num_nodes} --nproc-per-node={trainer.devices} --rdzv-backend=c10d --rdzv-endpoint=<first node>"
-            f":29500 {' '.join(sys.argv)}` on each, or by one `srun` for all (docs/ranks.md)"
+            f":29500 {sys.argv[0]} <settings>` on each, or by one `srun` for all (docs/ranks.md)"
         )
     with tempfile.TemporaryDirectory(prefix="zerocoder-ranks-") as folder:
         return _Ranks(trainer.devices, Path(folder)).run()
