@@ -180,7 +180,7 @@ def test_what_one_rank_fails_of_is_told_once(user: User, kind: str, status: int)
     user.env["PYTHONPATH"] = str(user.home)
     done = user.train(*QUICK, *TWO, f"callbacks.extra=[{{_target_:failing.Fails,kind:{kind}}}]")
     assert done.returncode == status
-    assert done.stderr.count("seen by one rank only") == 1
+    assert done.stderr.count("seen by one rank only\n") == 1
     assert done.stderr.count("Traceback") == (kind == "bug"), done.stderr[-3000:]
 
 
