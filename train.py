@@ -105,7 +105,10 @@ def build(config: Config, executor: Executor, world: World) -> tuple[ZeroCoderMo
     tokenizer = load_tokenizer(config.model)
     policy = load_policy(config.model, device)
     check_head(policy)
-    reference = FrozenCopy(load_policy(config.model, device)) if config.algorithm.kl_coefficient else None
+    reference = None
+    if config.algorithm.kl_coefficient:
+        offload = config.trainer.offload_reference
+        reference = FrozenCopy(load_policy(config.model, "cpu" if offload else device), offload)
     engine = config.rollout.start(policy, tokenizer)
     sampler = Sampler(engine, tokenizer, config.rollout, config.model.prompt_style, config.trainer.seed)
     selector = copy.deepcopy(config.selector)  # DyB4 changes as it runs, the config does not
@@ -120,16 +123,16 @@ def build_trainer(
     from lightning.fabric.plugins.environments import LightningEnvironment
 
     from zerocoder.checkpoint_io import StreamedCheckpointIO
+    from zerocoder.strategies import build_strategy
 
-    sharded = config.trainer.strategy.startswith("deepspeed")  # writes files of its own
-    several = module.world.size > 1
+    sharded = config.trainer.sharding is not None  # DeepSpeed writes files of its own
     return L.Trainer(
         max_steps=config.trainer.max_steps,
         max_epochs=-1,
         accelerator=config.trainer.accelerator,
         devices=config.trainer.devices,
         num_nodes=config.trainer.num_nodes,
-        strategy="ddp" if several and config.trainer.strategy == "auto" else config.trainer.strategy,
+        strategy=build_strategy(config.trainer, config.algorithm),
         precision=config.trainer.precision,  # type: ignore[arg-type]
         deterministic=config.trainer.deterministic,
         logger=logger,

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 from tiny import tiny_policy
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from zerocoder.experience import Experience, MicroBatch, TrainingSample, collate
+from zerocoder.experience import Experience, MicroBatch, TrainingSample, batch_plan, collate
 from zerocoder.grpo import group_advantages, importance_weights, policy_loss
 from zerocoder.logprobs import check_head, completion_logprobs
 from zerocoder.problems import ZeroCoderError
@@ -77,9 +78,14 @@ def test_chunked_logprobs_equal_the_models_own(chunk: int, tied: bool) -> None:
     assert ours.entropy.tolist() == pytest.approx(entropy, abs=1e-3)
 
 
+def micro_batches(experience: Experience, max_tokens: int) -> list[MicroBatch]:
+    plan = batch_plan([s.length for s in experience.sequences], max_tokens)
+    return [collate([experience.sequences[row] for row in rows], 0, CPU) for rows in plan]
+
+
 def gradient(policy: torch.nn.Module, experience: Experience, max_tokens: int, chunk: int) -> torch.Tensor:
     policy.zero_grad()
-    for batch in experience.micro_batches(max_tokens, 0, CPU):
+    for batch in micro_batches(experience, max_tokens):
         new = completion_logprobs(policy, batch, 0.7, chunk)
         out = policy_loss(
             new.logprobs, new.logprobs.detach() + 0.1, batch.rollout_logprobs, batch.advantages, 0.2, 0.05
@@ -96,7 +102,7 @@ def test_micro_batches_give_the_gradient_of_one_big_batch() -> None:
     policy, experience = tiny_policy(), Experience(SAMPLES)
     whole = gradient(policy, experience, 10**6, 10**6)
     for max_tokens, chunk in [(1, 10**6), (30, 4), (60, 7)]:
-        batches = list(experience.micro_batches(max_tokens, 0, CPU))
+        batches = micro_batches(experience, max_tokens)
         assert len(batches) > 1 and sum(len(b.targets) for b in batches) == experience.tokens
         assert relative_difference(gradient(policy, experience, max_tokens, chunk), whole) < 1e-5
 
@@ -155,14 +161,32 @@ def test_clip_does_not_protect_moves_in_the_wrong_direction() -> None:
     assert new.grad.tolist() == pytest.approx([-math.exp(-0.5), math.exp(0.5)], abs=1e-5)
 
 
-def test_full_logits_never_exist() -> None:
-    """With a large vocabulary the biggest tensor saved or made by the head is [chunk, vocabulary]."""
-    policy = tiny_policy(vocabulary=20_000)
-    seen: list[int] = []
-    policy.get_output_embeddings().register_forward_hook(lambda m, i, out: seen.append(out.numel()))
+class LargestTensor(TorchDispatchMode):
+    """Elements of the largest tensor that any operation makes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.largest = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        out = func(*args, **(kwargs or {}))
+        for tensor in out if isinstance(out, (tuple, list)) else (out,):
+            if isinstance(tensor, torch.Tensor):
+                self.largest = max(self.largest, tensor.numel())
+        return out
+
+
+@pytest.mark.parametrize("trained", [True, False])
+def test_full_logits_never_exist(trained: bool) -> None:
+    """With a vocabulary this large, nothing that is made is larger than [chunk, vocabulary]."""
+    policy = tiny_policy(vocabulary=20_000, hidden=8).requires_grad_(trained)
+    policy.get_input_embeddings().weight.requires_grad_(False)  # the head's gradient is [vocabulary, hidden]
     batch = collate(SAMPLES, 0, CPU)
-    completion_logprobs(policy, batch, 1.0, 4).logprobs.sum().backward()
-    assert len(batch.targets) > 40 and max(seen) == 4 * 20_000
+    with LargestTensor() as seen:
+        logprobs = completion_logprobs(policy, batch, 1.0, 9).logprobs
+        if trained:
+            logprobs.sum().backward()
+    assert len(batch.targets) > 40 and seen.largest == 9 * 20_000
 
 
 def test_check_head_refuses_soft_caps() -> None:

@@ -87,10 +87,8 @@ class ProblemDataModule(L.LightningDataModule):
     def _filtered(
         self, problems: list[Problem], policy: PreTrainedModel, sampler: Sampler, executor: Executor
     ) -> list[Problem]:
-        rollout = asdict(sampler.config)  # type: ignore[call-overload]
-        rollout.pop("batch_size", None)
         settings = {
-            "rollout": rollout,
+            "rollout": sampler.config.deciding,
             "prompts": sampler.prompt_style,
             "seed": sampler.seed,
             "verifier": {k: v for k, v in asdict(self.run.verifier).items() if k not in _WHERE_IT_RUNS},

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from execution_helpers import Matrix, RunMatrix, as_job
+from execution_helpers import Matrix, RunMatrix, as_job, names
 
-from zerocoder.execution import Limits, ProcessExecutor, Verdict
+from zerocoder.execution import Limits, ProcessExecutor
 from zerocoder.problems import ZeroCoderError
 
 PROGRAM = """
@@ -77,9 +77,9 @@ CELLS = [
 ]  # fmt: skip
 
 
-def names(executor: ProcessExecutor, programs: list[str], tests: list[str]) -> Matrix:
+def run(executor: ProcessExecutor, programs: list[str], tests: list[str]) -> Matrix:
     [verdicts] = executor.run([as_job(programs, tests)])
-    return [[Verdict(value).name for value in row] for row in verdicts]
+    return names(verdicts)
 
 
 def test_cells(matrix: RunMatrix) -> None:
@@ -148,14 +148,14 @@ NUMERIC = [
 def test_numpy_where_it_is_allowed(numeric: ProcessExecutor) -> None:
     if not numeric.isolation.startswith("strict"):
         pytest.skip("a host without namespaces shows what is installed beside numpy")
-    got = [names(numeric, [f"import numpy as np\ndef f(): return {value}"], [test])[0][0] for value, test, _ in NUMERIC]
+    got = [run(numeric, [f"import numpy as np\ndef f(): return {value}"], [test])[0][0] for value, test, _ in NUMERIC]
     assert list(zip([row[0] for row in NUMERIC], got, strict=True)) == [(row[0], row[2]) for row in NUMERIC]
 
 
 def test_arrays_are_changed_in_place(numeric: ProcessExecutor) -> None:
     program = "def f(a):\n    a *= 2\n    return a"
     test = "import numpy as np\na = np.arange(3)\nb = f(a)\nassert b is a and a.tolist() == [0, 2, 4]"
-    assert names(numeric, [program, "def f(a): return a * 2"], [test]) == [["PASS"], ["FAIL"]]
+    assert run(numeric, [program, "def f(a): return a * 2"], [test]) == [["PASS"], ["FAIL"]]
 
 
 def test_numpy_is_absent_unless_it_is_allowed(matrix: RunMatrix) -> None:
