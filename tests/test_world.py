@@ -36,13 +36,14 @@ def main():
             "max": me.max(-me.rank),
             "merged": me.merge(me.gather(me.share("abcde"))),
         }
-        # A gather in a thread does not meet what the main thread exchanges in the meantime.
+        # A gather in a thread does not meet what the main thread and the gradients exchange in the meantime.
         gathered = []
         thread = threading.Thread(target=lambda: gathered.extend(me.gather(me.rank)))
         if me.rank == 0:
             thread.start()
         tensor = torch.tensor([1.0 + me.rank])
         torch.distributed.all_reduce(tensor)
+        said["in_main"] = me.gather("x" * 1000)[0][:1]
         if me.rank == 1:
             thread.start()
         thread.join()
@@ -79,6 +80,7 @@ def test_two_ranks_exchange_what_they_have(tmp_path: Path) -> None:
         "sum": [2, 0.5],
         "max": 0,
         "merged": ["a", "b", "c", "d", "e"],
+        "in_main": "x",
         "in_thread": [0, 1],
         "reduced": 3.0,
     }
