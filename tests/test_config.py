@@ -211,3 +211,18 @@ wheels = st.builds(Wheel, st.floats(allow_nan=False, allow_infinity=False), colo
 )
 def test_plain_values_bind_to_what_they_came_from(built: Car) -> None:
     assert bind(Car, plain(built)) == built
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "devices", "num_nodes", "instead"),
+    [(3, 2, 1, "2 or 4"), (2, 4, 1, "4"), (20, 2, 4, "16 or 24"), (8, 4, 2, None), (7, 1, 1, None)],
+)
+def test_a_batch_has_to_be_shared_out_evenly(
+    batch_size: int, devices: int, num_nodes: int, instead: str | None
+) -> None:
+    data, trainer = DataConfig(batch_size=batch_size), TrainerConfig(devices=devices, num_nodes=num_nodes)
+    if instead is None:
+        Config(data=data, trainer=trainer)
+        return
+    with pytest.raises(ZeroCoderError, match=f"data.batch_size={batch_size} cannot be .* data.batch_size={instead}$"):
+        Config(data=data, trainer=trainer)

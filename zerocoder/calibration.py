@@ -30,7 +30,12 @@ class Recalibration:
     """
 
     def __init__(
-        self, selector: DyB4, problems: Sequence[Problem], executor: Executor, unit: TestUnit, world: World
+        self,
+        selector: DyB4,
+        problems: Sequence[Problem],
+        executor: Executor,
+        unit: TestUnit,
+        world: World = World(),  # noqa: B008
     ) -> None:
         self.selector = selector
         self.problems = world.share(problems)

@@ -172,7 +172,7 @@ def start(trainer: TrainerConfig) -> int:
         raise ZeroCoderError(
             f"trainer.num_nodes={trainer.num_nodes}: every node starts its own part, by `torchrun --nnodes="
             f"{trainer.num_nodes} --nproc-per-node={trainer.devices} --rdzv-backend=c10d --rdzv-endpoint=<first node>"
-            f":29500 {' '.join(sys.argv)}` on each, or by one `srun` for all (docs/ranks.md)"
+            f":29500 {sys.argv[0]} <settings>` on each, or by one `srun` for all (docs/ranks.md)"
         )
     with tempfile.TemporaryDirectory(prefix="zerocoder-ranks-") as folder:
         return _Ranks(trainer.devices, Path(folder)).run()
@@ -291,13 +291,19 @@ class _Ranks:
         elif self.processes[cause].returncode < 0:
             name = signal.Signals(-self.processes[cause].returncode).name
             why = " (the system does that when memory runs out)" if name == "SIGKILL" else ""
+            self._show_output(cause)
             print(f"error: rank {cause} was killed by {name}{why}; the other ranks were stopped", file=sys.stderr)
         else:
-            if cause:
-                print(f"the last lines of rank {cause}:\n{self._tail(cause, _TAIL)}", file=sys.stderr)
+            self._show_output(cause)
             print(f"error: rank {cause} ended with status {status}; the other ranks were stopped", file=sys.stderr)
         self._say_how_to_go_on()
         return status
+
+    def _show_output(self, rank: int) -> None:
+        """What rank 0 wrote is on the terminal."""
+        tail = self._tail(rank, _TAIL) if rank else ""
+        if tail:
+            print(f"the last lines of rank {rank}:\n{tail}", file=sys.stderr)
 
     def _say_how_to_go_on(self) -> None:
         with suppress(FileNotFoundError):

@@ -74,7 +74,7 @@ def measure_ranks(
     unit: TestUnit,
     cache_file: Path,
     on_done: Callable[[int], None],
-    world: World,
+    world: World = World(),  # noqa: B008
 ) -> dict[str, int]:
     """Problem key -> rank of its passing matrix; reads and extends `cache_file`.
 

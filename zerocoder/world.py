@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,9 +33,10 @@ class RankLost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """This process's place among `size` processes on `num_nodes` machines. All ranks make the same calls in one order.
+    """This process's place among `size` processes on `num_nodes` machines.
 
-    Ranks are numbered node by node: those of one machine follow each other.
+    All ranks make the same calls in the same order, in the main thread, and at the same time in one other thread at
+    the most. Ranks are numbered node by node: those of one machine follow each other.
     """
 
     rank: int = 0
@@ -64,7 +66,7 @@ class World:
 
         values: list[Any] = [None] * self.size
         with _told():
-            dist.all_gather_object(values, value, group=_group)
+            dist.all_gather_object(values, value, group=_group())
         return values
 
     def gather_on_main(self, value: T) -> list[T]:
@@ -75,7 +77,7 @@ class World:
 
         values: list[Any] = [None] * self.size if self.is_main else []
         with _told():
-            dist.gather_object(value, values if self.is_main else None, dst=0, group=_group)
+            dist.gather_object(value, values if self.is_main else None, dst=0, group=_group())
         return values
 
     def from_main(self, value: T) -> T:
@@ -111,7 +113,13 @@ class World:
 
 
 _current = World()
-_group: Any = None  # ours alone: a gather may go on in a thread of its own while gradients travel
+_groups: tuple[Any, Any] = (None, None)
+"""Ours alone, since gradients travel in the default group: of the main thread, and of another one. On the same group
+exchanges that go on at once would be mixed up."""
+
+
+def _group() -> Any:
+    return _groups[threading.current_thread() is not threading.main_thread()]
 
 
 def current() -> World:
@@ -124,7 +132,7 @@ def init(world: World, cuda: bool) -> World:
 
     Raises ZeroCoderError when the others do not come.
     """
-    global _current, _group
+    global _current, _groups
     if world.size > 1:
         import torch.distributed as dist
 
@@ -137,7 +145,8 @@ def init(world: World, cuda: bool) -> World:
             backend = "cpu:gloo,cuda:nccl" if cuda else "gloo"
             shared = dist.PrefixStore("zerocoder", store)
             dist.init_process_group(backend, timeout=PATIENCE, world_size=world.size, rank=world.rank, store=shared)
-            _group = dist.new_group(timeout=PATIENCE, backend="gloo")
+            first, second = (dist.new_group(timeout=PATIENCE, backend="gloo") for _ in range(2))
+            _groups = first, second
         except (dist.DistError, ValueError) as error:
             raise ZeroCoderError(
                 f"rank {world.rank} of {world.size} does not reach the others at {os.environ.get('MASTER_ADDR')}:"
@@ -149,11 +158,11 @@ def init(world: World, cuda: bool) -> World:
 
 def leave() -> None:
     """The end of `init`: this process is alone again."""
-    global _current, _group
+    global _current, _groups
     if _current.size > 1:
         import torch.distributed as dist
 
-        _current, _group = World(), None
+        _current, _groups = World(), (None, None)
         dist.destroy_process_group()
 
 

@@ -49,23 +49,19 @@ class ExecutorServer:
     def __init__(self, executor: Executor, parent: Path | None = None) -> None:
         self._executor = executor
         self._folder = tempfile.mkdtemp(prefix="zerocoder-verifier-", dir=parent)  # mode 0700
-        self._key = secrets.token_bytes(32)
-        self._listener = Listener(os.path.join(self._folder, "socket"), "AF_UNIX", backlog=64, authkey=self._key)
+        self.offer = os.path.join(self._folder, "socket"), secrets.token_bytes(32)
+        """The socket's address and the key, for SharedExecutor."""
+        self._listener = Listener(self.offer[0], "AF_UNIX", backlog=64, authkey=self.offer[1])
         self._peers: list[_Peer] = []
         self._closed = False
         self._thread = threading.Thread(target=self._accept, name="zerocoder-verifier-server", daemon=True)
         self._thread.start()
 
-    @property
-    def offer(self) -> tuple[str, bytes]:
-        """The socket's address and the key, for SharedExecutor."""
-        return str(self._listener.address), self._key
-
     def close(self) -> None:
         """Ends the connections and cancels what runs for them."""
         self._closed = True
         with contextlib.suppress(OSError, EOFError, AuthenticationError):
-            Client(str(self._listener.address), "AF_UNIX", authkey=self._key).close()  # wakes the thread
+            Client(self.offer[0], "AF_UNIX", authkey=self.offer[1]).close()  # wakes the thread
         self._thread.join()
         self._listener.close()
         for peer in self._peers:
