@@ -22,11 +22,13 @@ from zerocoder.runs import RunFolder
 if TYPE_CHECKING:
     import lightning as L
     from lightning.pytorch.loggers import TensorBoardLogger
+    from transformers import PreTrainedModel
 
     from zerocoder.datamodule import ProblemDataModule
     from zerocoder.evaluation.records import Scores
     from zerocoder.execution import Executor
     from zerocoder.module import ZeroCoderModule
+    from zerocoder.reference import Reference
 
 CONF = Path(__file__).parent / "conf"
 EXAMPLES = (
@@ -74,9 +76,9 @@ def build(config: Config, executor: Executor) -> tuple[ZeroCoderModule, ProblemD
     seed_everything(config.trainer.seed, verbose=False)
     from zerocoder.datamodule import ProblemDataModule
     from zerocoder.logprobs import check_head
+    from zerocoder.lora import add_adapters
     from zerocoder.models import load_policy, load_tokenizer
     from zerocoder.module import ZeroCoderModule
-    from zerocoder.reference import FrozenCopy
     from zerocoder.rollout.sampler import Sampler
 
     if config.trainer.threads is not None:
@@ -85,12 +87,23 @@ def build(config: Config, executor: Executor) -> tuple[ZeroCoderModule, ProblemD
     tokenizer = load_tokenizer(config.model)
     policy = load_policy(config.model, device)
     check_head(policy)
-    reference = FrozenCopy(load_policy(config.model, device)) if config.algorithm.kl_coefficient else None
+    if config.model.lora is not None:
+        add_adapters(policy, config.model.lora, config.model.path)
+    reference = build_reference(config, policy) if config.algorithm.kl_coefficient else None
     engine = config.rollout.start(policy, tokenizer)
     sampler = Sampler(engine, tokenizer, config.rollout, config.model.prompt_style, config.trainer.seed)
     selector = copy.deepcopy(config.selector)  # DyB4 changes as it runs, the config does not
     module = ZeroCoderModule(policy, reference, sampler, executor, selector, config.algorithm, config.trainer)
     return module, ProblemDataModule(config)
+
+
+def build_reference(config: Config, policy: PreTrainedModel) -> Reference:
+    from zerocoder.models import load_policy
+    from zerocoder.reference import FrozenCopy, WithoutAdapters
+
+    if config.model.lora is not None:
+        return WithoutAdapters(policy)
+    return FrozenCopy(load_policy(config.model, policy.device))
 
 
 def build_trainer(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import lightning as L
 
 from zerocoder.files import new_dir
+from zerocoder.lora import has_adapters, save_adapter, save_merged
 from zerocoder.module import ZeroCoderModule
 from zerocoder.problems import ZeroCoderError
 from zerocoder.runs import RunFolder
@@ -58,7 +59,11 @@ class Checkpoints(L.Callback):
         self._require_space(module)
         with new_dir(final) as folder:
             trainer.save_checkpoint(folder / STATE_FILE, weights_only=False)
-            module.policy.save_pretrained(folder / "hf")
+            if has_adapters(module.policy):
+                save_merged(module.policy, folder / "hf")
+                save_adapter(module.policy, folder / "adapter")
+            else:
+                module.policy.save_pretrained(folder / "hf")
             self.tokenizer.save_pretrained(folder / "hf")
         self._failed = False
         self._drop_old()

@@ -42,7 +42,8 @@ def complete(kind: type, values: Mapping[str, Any], at: str = "") -> dict[str, A
     for field in _fields(kind):
         given = values.get(field.name)
         nested = _class_of(hints[field.name], given, f"{at}{field.name}")
-        if nested is not None and (isinstance(given, Mapping) or field.name not in values):
+        left_open = field.name not in values and _default(field) is not None
+        if nested is not None and (isinstance(given, Mapping) or left_open):
             missing[field.name] = complete(nested, given or {}, f"{at}{field.name}.")
         elif field.name not in values:
             missing[field.name] = MISSING if _default(field) is dataclasses.MISSING else plain(_default(field))

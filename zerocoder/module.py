@@ -82,6 +82,8 @@ class ZeroCoderModule(L.LightningModule):
         super().__init__()
         self.automatic_optimization = False
         self.policy = policy
+        self._frozen = {name for name, p in self.named_parameters(remove_duplicate=False) if not p.requires_grad}
+        self.strict_loading = not self._frozen
         self.learner = Learner(policy, reference, algorithm, trainer, sampler.config.temperature)
         self.sampler = sampler
         self.executor = executor
@@ -191,6 +193,9 @@ class ZeroCoderModule(L.LightningModule):
         self.policy.train()  # gradient checkpointing needs it; there is no dropout, see `models`
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        # Beside adapters the policy is the one that model.path names: what does not train need not be kept.
+        weights = checkpoint["state_dict"]
+        checkpoint["state_dict"] = {name: value for name, value in weights.items() if name not in self._frozen}
         # No stage of ours draws from the global generators; models with dropout and users' callbacks may.
         kind, keys, *rest = np.random.get_state(legacy=True)
         # Plain values only: checkpoints are loaded without unpickling code.
