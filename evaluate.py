@@ -44,8 +44,9 @@ def main(argv: list[str]) -> int:
     # Each model is spoken to by the settings that were made for it; what the command line sets holds for all.
     compared = {path: load_evaluation([*argv, *for_model(path, CONF)], CONF) for path in config.compare}
     models = {config.model.path: config} | compared
-    for path in models:
+    for path, settings in models.items():
         resolve(path)
+        settings.rollout.check(1)
     benchmarks = load_benchmarks(config.benchmarks, CONF / "data")
     problems = {b.name: b.problems(config.limit, config.seed) for b in benchmarks}
     folder = output_folder(config.output)

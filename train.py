@@ -1,6 +1,7 @@
 """Train a policy: `python train.py selector=dyb4`. `python train.py --help` lists what can be set.
 
-Composes the config, builds executor, policy, data, module and callbacks, and hands them to Lightning.
+Composes the config, builds executor, policy, data, module and callbacks, and hands them to Lightning. With
+`trainer.devices` above 1 it starts itself once for each of them (docs/ranks.md).
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from zerocoder import cli, preflight
+from zerocoder import cli, launch, preflight
 from zerocoder.compose import load, to_dict, to_yaml
 from zerocoder.config import Config
 from zerocoder.console import log_files, quiet_libraries, say, stages
 from zerocoder.files import write_json
 from zerocoder.rollout.engine import sampling_of
 from zerocoder.runs import RunFolder
+from zerocoder.world import World
 
 if TYPE_CHECKING:
     import lightning as L
@@ -44,19 +46,34 @@ def main(argv: list[str]) -> int:
     config = load(argv, CONF)
     if config.dry_run:
         return preflight.dry_run(config)
-    preflight.check(config)
-    run = RunFolder.open_for_resume(config) if config.trainer.resume else RunFolder.create(config)
-    with run, config.verifier.build() as executor:
-        log_files.append(run.path / "log.txt")
-        run.write_environment(executor.isolation, config.trainer.seed)
-        say(f"run folder {run.path}\nisolation  {executor.isolation}")
-        train(config, run, executor)
+    place = launch.place(config.trainer)
+    if place is None or (place.is_local_main and not launch.by_us()):
+        preflight.check(config)
+    if place is None and config.trainer.devices * config.trainer.num_nodes > 1:
+        return launch.start(config.trainer)
+    cuda = preflight.device(config.trainer.accelerator).type == "cuda"
+    with (
+        launch.joined(place or World(), cuda) as world,
+        RunFolder.open(config, world) as run,
+        launch.node_executor(config.verifier, world) as executor,
+    ):
+        isolation = executor.isolation  # starts the workers, before anything touches a GPU
+        if world.is_main:
+            announce(config, run, isolation)
+        train(config, run, executor, world)
     return 0
 
 
-def train(config: Config, run: RunFolder, executor: Executor) -> None:
+def announce(config: Config, run: RunFolder, isolation: str) -> None:
+    log_files.append(run.path / "log.txt")
+    run.write_environment(isolation, config.trainer.seed)
+    say(f"run folder {run.path}\nisolation  {isolation}")
+    launch.tell_run(run.path)
+
+
+def train(config: Config, run: RunFolder, executor: Executor, world: World) -> None:
     """Build the parts, filter the problems, train between two evaluations, write the summary."""
-    module, data = build(config, executor)
+    module, data = build(config, executor, world)
     data.load()
     logger = build_logger(config, run)
     before = evaluate(config, run, module, data, logger, "before")
@@ -65,10 +82,11 @@ def train(config: Config, run: RunFolder, executor: Executor) -> None:
     trainer = build_trainer(config, run, module, data, logger)
     fit(trainer, module, data, run)
     after = evaluate(config, run, module, data, logger, "after")
-    finish(config, run, trainer, before, after)
+    if world.is_main:
+        finish(config, run, trainer, before, after)
 
 
-def build(config: Config, executor: Executor) -> tuple[ZeroCoderModule, ProblemDataModule]:
+def build(config: Config, executor: Executor, world: World) -> tuple[ZeroCoderModule, ProblemDataModule]:
     import torch
     from lightning import seed_everything
 
@@ -83,7 +101,9 @@ def build(config: Config, executor: Executor) -> tuple[ZeroCoderModule, ProblemD
 
     if config.trainer.threads is not None:
         torch.set_num_threads(config.trainer.threads)
-    device = preflight.device(config.trainer.accelerator)
+    device = preflight.device(config.trainer.accelerator, local_rank=world.local_rank)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
     tokenizer = load_tokenizer(config.model)
     policy = load_policy(config.model, device)
     check_head(policy)
@@ -93,8 +113,8 @@ def build(config: Config, executor: Executor) -> tuple[ZeroCoderModule, ProblemD
     engine = config.rollout.start(policy, tokenizer)
     sampler = Sampler(engine, tokenizer, config.rollout, config.model.prompt_style, config.trainer.seed)
     selector = copy.deepcopy(config.selector)  # DyB4 changes as it runs, the config does not
-    module = ZeroCoderModule(policy, reference, sampler, executor, selector, config.algorithm, config.trainer)
-    return module, ProblemDataModule(config)
+    module = ZeroCoderModule(policy, reference, sampler, executor, selector, config.algorithm, config.trainer, world)
+    return module, ProblemDataModule(config, world)
 
 
 def build_reference(config: Config, policy: PreTrainedModel) -> Reference:
@@ -103,29 +123,33 @@ def build_reference(config: Config, policy: PreTrainedModel) -> Reference:
 
     if config.model.lora is not None:
         return WithoutAdapters(policy)
-    return FrozenCopy(load_policy(config.model, policy.device))
+    offload = config.trainer.offload_reference
+    return FrozenCopy(load_policy(config.model, "cpu" if offload else policy.device), offload)
 
 
 def build_trainer(
     config: Config, run: RunFolder, module: ZeroCoderModule, data: ProblemDataModule, logger: TensorBoardLogger
 ) -> L.Trainer:
     import lightning as L
+    from lightning.fabric.plugins.environments import LightningEnvironment
 
     from zerocoder.checkpoint_io import StreamedCheckpointIO
+    from zerocoder.strategies import build_strategy
 
-    sharded = config.trainer.strategy.startswith("deepspeed")  # writes files of its own
+    sharded = config.trainer.sharding is not None  # DeepSpeed writes files of its own
     return L.Trainer(
         max_steps=config.trainer.max_steps,
         max_epochs=-1,
         accelerator=config.trainer.accelerator,
         devices=config.trainer.devices,
         num_nodes=config.trainer.num_nodes,
-        strategy=config.trainer.strategy,
+        strategy=build_strategy(config.trainer, config.algorithm),
         precision=config.trainer.precision,  # type: ignore[arg-type]
         deterministic=config.trainer.deterministic,
         logger=logger,
         callbacks=build_callbacks(config, run, module, data),
-        plugins=None if sharded else [StreamedCheckpointIO()],
+        # The ranks run already, whoever started them: `launch` has brought their places into one form.
+        plugins=[LightningEnvironment(), *([] if sharded else [StreamedCheckpointIO()])],
         enable_checkpointing=False,  # callbacks/checkpoints.py writes them, with the Hugging Face folder beside
         enable_progress_bar=False,
         enable_model_summary=False,
@@ -155,12 +179,12 @@ def build_callbacks(
         RewardSchedule(config.algorithm.lambda_low, config.algorithm.lambda_high),
         metrics,
     ]
-    if chosen.samples is not None:
+    if chosen.samples is not None and module.world.is_main:
         callbacks.append(Samples(run, chosen.samples.every, chosen.samples.problems))
     if chosen.selection_noise is not None:
         probe = data.labelled_probe(chosen.selection_noise.problems)
         callbacks.append(SelectionNoise(probe, chosen.selection_noise.every))
-    if chosen.progress:
+    if chosen.progress and module.world.is_main:
         callbacks.append(ProgressBar(metrics))
     callbacks += [instantiate(node) for node in chosen.extra]
     every, keep = (chosen.checkpoints.every, chosen.checkpoints.keep) if chosen.checkpoints else (None, 1)
@@ -197,7 +221,7 @@ def evaluate(
     if not config.trainer.evaluate or not problems:
         return None
     file = run.path / f"evaluation_{moment}.json"
-    if moment == "before" and file.exists():
+    if moment == "before" and module.world.from_main(file.exists()):
         return read_summary(file)
     with stages(f"held-out {moment}") as progress:
         scores = evaluate_policy(
@@ -210,8 +234,10 @@ def evaluate(
             config.model.max_prompt_tokens,
             config.algorithm.max_mutants,
             progress,
+            world=module.world,
         )
-    write_json(file, summary(scores))
+    if module.world.is_main:
+        write_json(file, summary(scores))
     step = module.global_step if moment == "after" else 0
     logger.log_metrics({f"eval/{name}": getattr(scores, name) for name in METRICS}, step=step)
     return scores

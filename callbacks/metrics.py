@@ -30,6 +30,8 @@ class Metrics(L.Callback):
     ) -> None:
         assert isinstance(pl_module, ZeroCoderModule)
         assert pl_module.result is not None
+        if not pl_module.world.is_main:
+            return  # it has seen a part of the batch only
         result = pl_module.result
         scalars = {
             **reward_scalars(result),

@@ -32,17 +32,23 @@ class SelectionNoise(L.Callback):
             return
         with pl_module.clock("probe"):
             noise = selection_noise(pl_module, self.problems, step)
-        if noise is not None:
+        if noise is not None:  # on every rank the same; rank 0's logger writes it
             trainer.logger.log_metrics({"selector/noise": noise}, step=step)
 
 
 def selection_noise(module: ZeroCoderModule, problems: list[Problem], step: int) -> float | None:
     """1 - mean share of selected solutions that pass the official tests; None when nothing was selected."""
+    shares = module.world.merge(module.world.gather(_correct_shares(module, module.world.share(problems), step)))
+    known = [share for share in shares if share is not None]
+    return 1 - float(np.mean(known)) if known else None
+
+
+def _correct_shares(module: ZeroCoderModule, problems: list[Problem], step: int) -> list[float | None]:
+    """Of each problem, the share of its selected solutions that are correct; None where nothing was selected."""
     interactions = interact(module.sampler, module.executor, problems, ("probe", step), module.algorithm.test_unit)
     truths = check_against_labels(module.executor, [(i.problem, i.group.programs) for i in interactions])
-    shares = []
+    shares: list[float | None] = []
     for interaction, truth in zip(interactions, truths, strict=True):
         chosen = select_shown(module.selector, interaction.matrix).solutions & truth.known
-        if chosen.any():
-            shares.append(float(truth.correct[chosen].mean()))
-    return 1 - float(np.mean(shares)) if shares else None
+        shares.append(float(truth.correct[chosen].mean()) if chosen.any() else None)
+    return shares

@@ -10,6 +10,13 @@ from zerocoder.module import ZeroCoderModule
 
 
 class WeightSync(L.Callback):
+    """The one place that syncs during training; it has to be the first of the callbacks, for others sample."""
+
+    def setup(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        # The strategy sets the optimizer up next, which wants the memory.
+        assert isinstance(pl_module, ZeroCoderModule)
+        pl_module.sampler.engine.pause()
+
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._sync(pl_module)
 
@@ -21,4 +28,5 @@ class WeightSync(L.Callback):
     @staticmethod
     def _sync(module: L.LightningModule) -> None:
         assert isinstance(module, ZeroCoderModule)
-        module.sampler.engine.sync_weights(module.policy)
+        with module.clock("sync"):
+            module.sampler.engine.sync_weights(module.policy)

@@ -11,7 +11,7 @@ import torch
 from tiny import tiny_policy
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from zerocoder.experience import Experience, MicroBatch, TrainingSample, collate
+from zerocoder.experience import Experience, MicroBatch, TrainingSample, batch_plan, collate
 from zerocoder.grpo import group_advantages, importance_weights, policy_loss
 from zerocoder.logprobs import check_head, completion_logprobs
 from zerocoder.problems import ZeroCoderError
@@ -78,9 +78,14 @@ def test_chunked_logprobs_equal_the_models_own(chunk: int, tied: bool) -> None:
     assert ours.entropy.tolist() == pytest.approx(entropy, abs=1e-3)
 
 
+def micro_batches(experience: Experience, max_tokens: int) -> list[MicroBatch]:
+    plan = batch_plan([s.length for s in experience.sequences], max_tokens)
+    return [collate([experience.sequences[row] for row in rows], 0, CPU) for rows in plan]
+
+
 def gradient(policy: torch.nn.Module, experience: Experience, max_tokens: int, chunk: int) -> torch.Tensor:
     policy.zero_grad()
-    for batch in experience.micro_batches(max_tokens, 0, CPU):
+    for batch in micro_batches(experience, max_tokens):
         new = completion_logprobs(policy, batch, 0.7, chunk)
         out = policy_loss(
             new.logprobs, new.logprobs.detach() + 0.1, batch.rollout_logprobs, batch.advantages, 0.2, 0.05
@@ -97,7 +102,7 @@ def test_micro_batches_give_the_gradient_of_one_big_batch() -> None:
     policy, experience = tiny_policy(), Experience(SAMPLES)
     whole = gradient(policy, experience, 10**6, 10**6)
     for max_tokens, chunk in [(1, 10**6), (30, 4), (60, 7)]:
-        batches = list(experience.micro_batches(max_tokens, 0, CPU))
+        batches = micro_batches(experience, max_tokens)
         assert len(batches) > 1 and sum(len(b.targets) for b in batches) == experience.tokens
         assert relative_difference(gradient(policy, experience, max_tokens, chunk), whole) < 1e-5
 

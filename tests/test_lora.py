@@ -20,9 +20,10 @@ from zerocoder.config import AlgorithmConfig, LoraConfig, TrainerConfig
 from zerocoder.experience import Experience, collate
 from zerocoder.learner import Learner
 from zerocoder.logprobs import check_head, completion_logprobs
-from zerocoder.lora import add_adapters, linear_layers, merged_state, save_adapter, save_merged
+from zerocoder.lora import add_adapters, linear_layers, save_adapter
 from zerocoder.problems import ZeroCoderError
 from zerocoder.reference import WithoutAdapters
+from zerocoder.weights import policy_weights
 
 ALL = ["down_proj", "gate_proj", "k_proj", "o_proj", "q_proj", "up_proj", "v_proj"]
 
@@ -94,10 +95,11 @@ def test_the_merged_model_computes_what_the_adapted_one_does(tied: bool, tmp_pat
     ours = logprobs(policy)
     before = {name: p.clone() for name, p in policy.named_parameters()}
     merged = tiny_policy(seed=1, tied=tied)
-    merged.load_state_dict(merged_state(policy), strict=not tied)
-    assert merged_state(policy).keys() == dict(merged.named_parameters()).keys()
+    weights = dict(policy_weights(policy))
+    merged.load_state_dict(weights, strict=not tied)
+    assert weights.keys() == dict(merged.named_parameters()).keys()
     torch.testing.assert_close(logprobs(merged), ours, atol=1e-4, rtol=1e-4)
-    save_merged(policy, tmp_path / "hf")
+    policy.save_pretrained(tmp_path / "hf", state_dict=weights)  # as callbacks/checkpoints.py does
     save_adapter(policy, tmp_path / "adapter")
     loaded = AutoModelForCausalLM.from_pretrained(tmp_path / "hf")
     torch.testing.assert_close(logprobs(loaded), ours, atol=1e-4, rtol=1e-4)

@@ -148,7 +148,7 @@ def test_non_finite_loss_stops_before_the_weights_change(executor: Executor) -> 
     with torch.no_grad():
         module.policy.model.norm.weight[0] = float("nan")
     before = [p.clone() for p in module.policy.parameters()]
-    with pytest.raises(ZeroCoderError, match=r"step 0: loss nan and gradient nan is not finite; the weights were not"):
+    with pytest.raises(ZeroCoderError, match=r"step 0: loss nan is not finite; the weights were not"):
         fit(module, DOUBLE.unlabelled(), 1)
     assert all(
         torch.equal(

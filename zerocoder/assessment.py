@@ -88,6 +88,7 @@ class Assessment:
         """Both roles answer the problems, and those of the calibration where one is due."""
         step = self._turn.step
         first = [] if self._recalibration is None else self._recalibration.draws(step)
+        self._calibrate_if_complete()  # it is where other ranks have all its problems
         draws = [Draw(problem, ("train", step)) for problem in problems]
         if self._overlap:
             with self._clock("rollout"):  # first what the consensus of all others waits for
@@ -122,8 +123,11 @@ class Assessment:
             self._assessed[index] = self._threads.submit(self._assess, encounter)
         elif self._recalibration is not None:
             self._recalibration.add(index, group)
-            if self._recalibration.complete:
-                self._threads.submit(self._calibrate, self._recalibration)
+            self._calibrate_if_complete()
+
+    def _calibrate_if_complete(self) -> None:
+        if self._recalibration is not None and self._recalibration.complete:
+            self._threads.submit(self._calibrate, self._recalibration)
 
     def _calibrate(self, recalibration: Recalibration) -> None:
         if not self._calibrated.set_running_or_notify_cancel():

@@ -19,27 +19,33 @@ from zerocoder.interaction import Encounter, label_job, labelled
 from zerocoder.problems import Problem
 from zerocoder.rollout.sampler import Draw, RolloutGroup
 from zerocoder.selection.dyb4 import Calibration, DyB4
+from zerocoder.world import World
 
 
 class Recalibration:
     """One recalibration of `selector` on `problems`, which must carry labels.
 
-    Draw `draws(step)`, hand each group to `add` as it is complete, then `finish`.
+    Draw `draws(step)`, hand each group to `add` as it is complete, then `finish`. With several ranks each draws its
+    share of the problems, which may be none, and all choose the same.
     """
 
-    def __init__(self, selector: DyB4, problems: Sequence[Problem], executor: Executor, unit: TestUnit) -> None:
+    def __init__(
+        self, selector: DyB4, problems: Sequence[Problem], executor: Executor, unit: TestUnit, world: World
+    ) -> None:
         self.selector = selector
-        self.problems = problems
+        self.problems = world.share(problems)
+        self._world = world
         self._executor = executor
         self._unit = unit
         self._encounters: dict[int, Encounter] = {}
         self._labels: dict[int, Future[NDArray[np.int8]]] = {}
 
     def draws(self, step: int) -> list[Draw]:
+        """What this rank draws."""
         return [Draw(problem, ("calibration", step)) for problem in self.problems]
 
     def add(self, index: int, group: RolloutGroup) -> None:
-        """Calibration problem `index` has all its answers."""
+        """Problem `index` of this rank's has all its answers."""
         self._encounters[index] = Encounter(self._executor, group, self._unit)
         self._labels[index] = self._executor.submit(label_job(group.problem, group.programs))
 
@@ -49,13 +55,13 @@ class Recalibration:
         return len(self._encounters) == len(self.problems)
 
     def finish(self) -> Calibration:
-        """Wait for the matrices and choose the selector's (beta0, alpha_xy) anew."""
-        matrices, correct = [], []
+        """Wait for the matrices of all ranks and choose the selector's (beta0, alpha_xy) anew."""
+        own = []
         for index in sorted(self._encounters):
             matrix, truth = self._encounters[index].result().matrix, labelled(self._labels[index].result())
             rows = matrix.solutions_shown & truth.known
-            matrices.append(matrix.passed[rows][:, matrix.tests_shown])
-            correct.append(truth.correct[rows])
+            own.append((matrix.passed[rows][:, matrix.tests_shown], truth.correct[rows]))
+        matrices, correct = zip(*self._world.merge(self._world.gather(own)), strict=True)
         return self.selector.recalibrate(matrices, correct)
 
     def cancel(self) -> None:

@@ -155,7 +155,7 @@ class DataConfig:
     source: Any = None
     """The data set: a node with `_target_`, see zerocoder/datasets/."""
     batch_size: int = 8
-    """Problems a step."""
+    """Problems a step, over all ranks together."""
     calibration: int = 10
     """L, the number of labelled problems kept for DyB4 and labelled rewards (0: fully label-free)."""
     tau: int = 2
@@ -177,7 +177,17 @@ class DataConfig:
 
 
 ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps")
-PRECISIONS = ("32-true", "bf16-mixed", "bf16-true", "16-mixed", "16-true", "64-true")
+PRECISIONS = ("32-true", "bf16-mixed", "bf16-true", "64-true")
+STRATEGY = re.compile(r"auto|ddp|deepspeed_stage_([123])(_offload)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Sharding:
+    """What DeepSpeed's ZeRO spreads over the ranks (1: optimizer state, 2: gradients too, 3: weights too)."""
+
+    stage: int
+    offload_optimizer: bool
+    offload_parameters: bool
 
 
 @dataclass(frozen=True)
@@ -192,7 +202,12 @@ class TrainerConfig:
     """Processes (GPUs) on each node."""
     num_nodes: int = 1
     strategy: str = "auto"
-    """A Lightning strategy: auto, ddp, deepspeed_stage_1, deepspeed_stage_2, deepspeed_stage_3_offload, ..."""
+    """auto (ddp for several processes), ddp, or deepspeed_stage_1, _2 or _3; with _offload the optimizer's state is
+    kept on the CPU, in stage 3 the weights too. See docs/deepspeed.md."""
+    offload_optimizer: bool = False
+    """Keep the optimizer's state on the CPU and step there: 12 bytes a parameter less on the GPUs. DeepSpeed only."""
+    offload_reference: bool = False
+    """Keep the reference on the CPU while it is not used."""
     precision: str = "32-true"
     """Lightning's precision: 32-true, bf16-mixed (32-bit weights, 16-bit arithmetic), bf16-true, ..."""
     micro_batch_tokens: int = 16384
@@ -230,8 +245,32 @@ class TrainerConfig:
         require_one_of(self.accelerator, ACCELERATORS, "trainer.accelerator")
         require_one_of(self.precision, PRECISIONS, "trainer.precision")
         require(self.root != "", "trainer.root", "a folder", repr(self.root))
-        require(self.strategy != "", "trainer.strategy", "the name of a Lightning strategy", repr(self.strategy))
+        known = "auto, ddp, or deepspeed_stage_1, _2 or _3, with or without _offload"
+        require(STRATEGY.fullmatch(self.strategy) is not None, "trainer.strategy", known, repr(self.strategy))
         require(self.threads is None or self.threads > 0, "trainer.threads", "> 0 or null", self.threads)
+
+    @property
+    def sharding(self) -> Sharding | None:
+        """What DeepSpeed shards; None where every rank holds everything."""
+        match = STRATEGY.fullmatch(self.strategy)
+        assert match is not None
+        if match[1] is None:
+            return None
+        stage, offload = int(match[1]), match[2] is not None
+        return Sharding(stage, self.offload_optimizer or offload, offload and stage == 3)
+
+    def checkpoint_bytes(self, of_weight: int) -> int:
+        """Bytes that a checkpoint takes for a parameter whose weight takes `of_weight`.
+
+        The weight is in the state and in hf/, Adam's two moments are in the state; DeepSpeed keeps these and a second
+        copy of the weight in 32 bit.
+        """
+        return 4 * of_weight if self.sharding is None else 2 * of_weight + 12
+
+    @property
+    def ranks(self) -> int:
+        """Processes on all nodes together."""
+        return self.devices * self.num_nodes
 
 
 @dataclass(frozen=True)
@@ -318,13 +357,25 @@ class Config:
         require(named is not None, "experiment", "a name of letters, digits, '.', '_' and '-'", repr(self.experiment))
         _deepspeed_needs_a_gpu(self.trainer)
         _limit_holds_a_batch(self.data)
+        _batch_divides_over_ranks(self.data.batch_size, self.trainer)
         _dyb4_needs_labels(self)
 
 
 def _deepspeed_needs_a_gpu(trainer: TrainerConfig) -> None:
-    if trainer.strategy.startswith("deepspeed") and trainer.accelerator in ("cpu", "mps"):
+    if trainer.sharding is None:
+        if trainer.offload_optimizer:
+            raise ZeroCoderError(
+                f"trainer.offload_optimizer needs DeepSpeed, trainer.strategy is {trainer.strategy}: "
+                "set trainer.strategy=deepspeed_stage_2, or trainer.offload_optimizer=false"
+            )
+        return
+    if trainer.accelerator in ("cpu", "mps"):
         raise ZeroCoderError(
             f"trainer.strategy={trainer.strategy} needs GPUs: set trainer.accelerator=gpu, or trainer.strategy=auto"
+        )
+    if trainer.precision == "64-true":
+        raise ZeroCoderError(
+            f"trainer.strategy={trainer.strategy} computes in 32 or 16 bit: set trainer.precision=bf16-true"
         )
 
 
@@ -332,6 +383,17 @@ def _limit_holds_a_batch(data: DataConfig) -> None:
     if data.limit is not None and data.limit < data.batch_size:
         raise ZeroCoderError(
             f"data.batch_size={data.batch_size} is larger than data.limit={data.limit}; lower it or raise data.limit"
+        )
+
+
+def _batch_divides_over_ranks(batch_size: int, trainer: TrainerConfig) -> None:
+    ranks = trainer.devices * trainer.num_nodes
+    if batch_size % ranks:
+        below = batch_size // ranks * ranks
+        nearest = f"{below} or {below + ranks}" if below else f"{ranks}"
+        raise ZeroCoderError(
+            f"data.batch_size={batch_size} cannot be shared out evenly over {ranks} ranks (trainer.devices="
+            f"{trainer.devices} x trainer.num_nodes={trainer.num_nodes}): set data.batch_size={nearest}"
         )
 
 

@@ -24,6 +24,7 @@ from zerocoder.prefilter import FilterReport, fingerprint, keep_diverse, measure
 from zerocoder.problems import Problem, ZeroCoderError
 from zerocoder.rollout.engine import request_seed
 from zerocoder.rollout.sampler import Sampler
+from zerocoder.world import World, current
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -38,10 +39,12 @@ class ProblemDataModule(L.LightningDataModule):
 
     `load` reads the data set, `prepare` filters it with the initial policy and sets the calibration problems aside.
     Only `calibration` and `heldout` problems carry labels; what is trained on without ground truth has none to read.
+    All ranks hold all problems; the loader hands each its share of every batch.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, world: World | None = None) -> None:
         super().__init__()
+        self.world = world or current()
         self.config = config.data
         self.run = config
         self.candidates: list[Problem] = []
@@ -84,16 +87,14 @@ class ProblemDataModule(L.LightningDataModule):
     def _filtered(
         self, problems: list[Problem], policy: PreTrainedModel, sampler: Sampler, executor: Executor
     ) -> list[Problem]:
-        rollout = asdict(sampler.config)  # type: ignore[call-overload]
-        rollout.pop("batch_size", None)
         settings = {
-            "rollout": rollout,
+            "rollout": sampler.config.deciding,
             "prompts": sampler.prompt_style,
             "seed": sampler.seed,
             "verifier": {k: v for k, v in asdict(self.run.verifier).items() if k not in _WHERE_IT_RUNS},
             "unit": self.run.algorithm.test_unit,
         }
-        key = fingerprint(policy, settings)
+        key = fingerprint(policy, settings) if self.world.is_main else "unused"
         with bar("pre-filter", len(problems)) as advance:
             ranks = measure_ranks(
                 problems,
@@ -102,6 +103,7 @@ class ProblemDataModule(L.LightningDataModule):
                 self.run.algorithm.test_unit,
                 self._cache_folder() / "prefilter" / f"{key}.jsonl",
                 advance,
+                self.world,
             )
         kept, self.filter_report = keep_diverse(problems, ranks, self.config.tau)
         return kept
@@ -134,7 +136,7 @@ class ProblemDataModule(L.LightningDataModule):
         return [problems[i] for i in sorted(order[:size])]
 
     def batch(self, step: int) -> list[Problem]:
-        """The problems of a step: a seeded permutation a pass, its remainder below a batch left out."""
+        """The problems of a step, over all ranks: a seeded permutation a pass, its remainder below a batch left out."""
         size = self.config.batch_size
         per_pass = len(self.training) // size
         number, at = divmod(step, per_pass)
@@ -158,7 +160,7 @@ class ProblemDataModule(L.LightningDataModule):
 
 
 class _Stream(IterableDataset[list[Problem]]):
-    """Batches from the datamodule's next step on, without end; the trainer's max_steps stops it."""
+    """This rank's shares of the batches from the datamodule's next step on, without end; max_steps stops it."""
 
     def __init__(self, data: ProblemDataModule) -> None:
         self.data = data
@@ -166,5 +168,5 @@ class _Stream(IterableDataset[list[Problem]]):
     def __iter__(self) -> Iterator[list[Problem]]:
         step = self.data.next_step
         while True:
-            yield self.data.batch(step)
+            yield self.data.world.share(self.data.batch(step))
             step += 1

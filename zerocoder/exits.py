@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -21,13 +22,21 @@ def exit_with(work: Callable[[], int], worded: Callable[[str], str] = str) -> No
         status = work()
         sys.stdout.flush()  # here, where a reader that is gone can be told from a bug
         sys.exit(status)
-    except ZeroCoderError as mistake:
-        print(f"error: {worded(' '.join(str(mistake).split()))}", file=sys.stderr)
-        sys.exit(MISTAKE)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(INTERRUPTED)
+    except (ZeroCoderError, KeyboardInterrupt) as error:
+        sys.exit(told(error, worded))
     except BrokenPipeError:
         # The reader of our output is gone, as in `... | head`; keep Python from complaining at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+
+
+def told(error: BaseException, worded: Callable[[str], str] = str) -> int:
+    """Tell on stderr what ended a command; its status."""
+    if isinstance(error, ZeroCoderError):
+        print(f"error: {worded(' '.join(str(error).split()))}", file=sys.stderr)
+        return MISTAKE
+    if isinstance(error, KeyboardInterrupt):
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+    traceback.print_exception(error)
+    return 1

@@ -6,7 +6,7 @@ lengths alone, and what a micro-batch contributes to the loss does not depend on
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -52,10 +52,6 @@ class Experience:
     def tokens(self) -> int:
         return sum(len(s.completion) for s in self.sequences)
 
-    def micro_batches(self, max_tokens: int, pad_token: int, device: torch.device) -> Iterator[MicroBatch]:
-        for rows in batch_plan([s.length for s in self.sequences], max_tokens):
-            yield collate([self.sequences[row] for row in rows], pad_token, device)
-
 
 def batch_plan(lengths: Sequence[int], max_tokens: int) -> list[list[int]]:
     """Which sequences share a micro-batch: those of like length, at most `max_tokens` tokens, padding included.
@@ -69,6 +65,24 @@ def batch_plan(lengths: Sequence[int], max_tokens: int) -> list[list[int]]:
         else:
             batches.append([row])
     return batches
+
+
+def cut_to(plan: Sequence[list[int]], count: int) -> list[list[int]]:
+    """The plan with its micro-batches of most sequences halved until there are `count`.
+
+    Where a pass over a micro-batch is one of all ranks, each rank has to make as many passes as the one with the
+    longest sequences. There are as many sequences on every rank: a plan can be cut as fine as any other rank's.
+
+    Example: [[0], [1, 2, 3]] cut to 3 is [[0], [1], [2, 3]].
+    """
+    plan = list(plan)
+    while len(plan) < count:
+        at = max(range(len(plan)), key=lambda i: len(plan[i]))
+        half = len(plan[at]) // 2
+        if not half:
+            raise ValueError(f"{len(plan)} sequences cannot make {count} micro-batches: ranks hold unequal numbers")
+        plan[at : at + 1] = [plan[at][:half], plan[at][half:]]
+    return plan
 
 
 def collate(batch: Sequence[TrainingSample], pad_token: int, device: torch.device) -> MicroBatch:

@@ -6,7 +6,7 @@ had while tests still run and so that an offloaded reference visits the device o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -14,10 +14,12 @@ import torch
 from torch import Tensor
 
 from zerocoder.config import AlgorithmConfig, TrainerConfig
-from zerocoder.experience import Experience, MicroBatch, TrainingSample, batch_plan, collate
+from zerocoder.experience import Experience, MicroBatch, TrainingSample, batch_plan, collate, cut_to
 from zerocoder.grpo import importance_weights, policy_loss
 from zerocoder.logprobs import completion_logprobs
+from zerocoder.oom import out_of_memory
 from zerocoder.reference import Reference
+from zerocoder.world import World
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -40,6 +42,14 @@ class TokenSums:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.gap_max = max(self.gap_max, other.gap_max)
 
+    @classmethod
+    def total(cls, parts: Iterable[TokenSums]) -> TokenSums:
+        """All of them added up."""
+        out = cls()
+        for part in parts:
+            out.add(part)
+        return out
+
 
 class Learner:
     """Knows the policy, its reference and the loss; `temperature` is the one that completions were sampled at."""
@@ -51,12 +61,14 @@ class Learner:
         algorithm: AlgorithmConfig,
         trainer: TrainerConfig,
         temperature: float,
+        world: World,
     ) -> None:
         self.policy = policy
         self.reference = reference
         self.algorithm = algorithm
         self.trainer = trainer
         self.temperature = temperature
+        self.world = world
         self._pad = policy.config.pad_token_id or 0
 
     @torch.no_grad()
@@ -65,8 +77,8 @@ class Learner:
         done = list(samples)
         if self.reference is None:
             return done
-        with self.reference.model(device) as model:
-            for rows in batch_plan([s.length for s in samples], self.trainer.micro_batch_tokens):
+        with out_of_memory(device, "reference"), self.reference.model(device) as model:
+            for rows in self._plan(samples):
                 batch = collate([samples[row] for row in rows], self._pad, device)
                 logprobs = completion_logprobs(model, batch, self.temperature, self.trainer.logprob_chunk).logprobs
                 pieces = logprobs.float().cpu().split([len(samples[row].completion) for row in rows])
@@ -74,8 +86,16 @@ class Learner:
                     done[row] = replace(samples[row], ref_logprobs=piece)
         return done
 
-    def micro_batches(self, experience: Experience, device: torch.device) -> Iterator[MicroBatch]:
-        return experience.micro_batches(self.trainer.micro_batch_tokens, self._pad, device)
+    def micro_batches(self, experience: Experience, device: torch.device) -> Iterator[tuple[MicroBatch, bool]]:
+        """This rank's micro-batches, as many as on every other rank, and whether each is the last."""
+        plan = self._plan(experience.sequences)
+        for n, rows in enumerate(plan, 1):
+            yield collate([experience.sequences[row] for row in rows], self._pad, device), n == len(plan)
+
+    def _plan(self, samples: Sequence[TrainingSample]) -> list[list[int]]:
+        """See `batch_plan`. A call of all ranks: where weights are sharded, a pass over a micro-batch is one of all."""
+        plan = batch_plan([s.length for s in samples], self.trainer.micro_batch_tokens)
+        return cut_to(plan, int(self.world.max(len(plan))))
 
     def loss(self, batch: MicroBatch) -> tuple[Tensor, TokenSums]:
         """The loss of a micro-batch, summed over its tokens and with gradient, and what else is known of them."""

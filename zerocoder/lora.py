@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from zerocoder.config import LoraConfig
 from zerocoder.problems import ZeroCoderError
+from zerocoder.weights import gathered
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
     from transformers import PreTrainedModel
 
 _NAME = "default"  # peft's own name for the only adapter
@@ -99,40 +100,20 @@ def without_adapters(policy: nn.Module) -> Iterator[None]:
             layer.enable_adapters(True)
 
 
-def merged_state(policy: PreTrainedModel) -> dict[str, Tensor]:
-    """The weights of the plain model that computes what the policy with its adapters does, under its names, on the CPU.
+def save_adapter(policy: PreTrainedModel, folder: Path, write: bool = True) -> None:
+    """Write the adapters alone, as `peft.PeftModel.from_pretrained(model, folder)` reads them.
 
-    Tied weights come once. The policy is left as it is. Sums are taken in 32 bit.
+    Under ZeRO-3 all ranks have to take part, as with `policy_weights`, and one of them has to `write`.
     """
-    import torch
-
-    layers = adapted_layers(policy)
-    once = {name for name, _ in (*policy.named_parameters(), *policy.named_buffers())}
-    state: dict[str, Tensor] = {}
-    with torch.no_grad():
-        for name, tensor in policy.state_dict().items():
-            owner, _, leaf = name.rpartition(".")
-            if ".lora_" in name or name not in once:
-                continue
-            layer = layers.get(owner.removesuffix(".base_layer"))
-            if layer is not None and leaf == "weight":
-                tensor = (tensor.float() + layer.get_delta_weight(_NAME).float()).to(tensor.dtype)
-            state[name.replace(".base_layer.", ".")] = tensor.cpu()
-    return state
-
-
-def save_merged(policy: PreTrainedModel, folder: Path) -> None:
-    """Write the plain model that computes what the policy with its adapters does, as a Hugging Face folder."""
-    policy.save_pretrained(folder, state_dict=merged_state(policy))
-
-
-def save_adapter(policy: PreTrainedModel, folder: Path) -> None:
-    """Write the adapters alone, as `peft.PeftModel.from_pretrained(model, folder)` reads them."""
     from peft import get_peft_model_state_dict
     from safetensors.torch import save_file
 
+    with gathered([p for p in policy.parameters() if p.requires_grad]):
+        if not write:
+            return
+        # Without a look at the hub for what the vocabulary was.
+        state = get_peft_model_state_dict(policy, adapter_name=_NAME, save_embedding_layers=False)
+        tensors = {f"{_SAVED_PREFIX}{name}": tensor.detach().cpu().contiguous() for name, tensor in state.items()}
     folder.mkdir(parents=True, exist_ok=True)
-    state = get_peft_model_state_dict(policy, adapter_name=_NAME, save_embedding_layers=False)
-    tensors = {f"{_SAVED_PREFIX}{name}": tensor.detach().cpu().contiguous() for name, tensor in state.items()}
     save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
     next(iter(policy.peft_config.values())).save_pretrained(str(folder))

@@ -13,35 +13,41 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import lightning as L
 import numpy as np
 import torch
+from torch import Tensor
 
 from zerocoder.assessment import Assessed, Assessment, Turn
 from zerocoder.calibration import Recalibration
 from zerocoder.config import AlgorithmConfig, TrainerConfig
 from zerocoder.console import Clock, Times
 from zerocoder.execution import Executor
-from zerocoder.experience import Experience, TrainingSample
+from zerocoder.experience import Experience, MicroBatch, TrainingSample
 from zerocoder.grpo import group_advantages
-from zerocoder.interrupts import DeferredInterrupt
+from zerocoder.interrupts import interrupts
 from zerocoder.learner import Learner, TokenSums
+from zerocoder.oom import out_of_memory
 from zerocoder.problems import Problem, Role, ZeroCoderError
 from zerocoder.reference import Reference
 from zerocoder.rewarding import Rewarder
 from zerocoder.rollout.sampler import RolloutGroup, Sampler
 from zerocoder.selection.base import Selector
 from zerocoder.selection.dyb4 import Calibration, DyB4
+from zerocoder.strategies import adamw, stepping_of
+from zerocoder.world import World, current
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, slots=True)
 class UpdateStats:
-    """Means over the completion tokens of a step, and the gradient's norm before clipping."""
+    """Means over the completion tokens of a step on all ranks, and the gradient's norm before clipping."""
 
     loss: float
     kl: float
@@ -55,7 +61,10 @@ class UpdateStats:
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """Everything that one training step saw and did, for callbacks to log."""
+    """Everything that one training step saw and did, for callbacks to log.
+
+    On rank 0 the whole batch's, in its order; on other ranks `problems` and `advantages` are their own share's.
+    """
 
     step: int
     role: Role
@@ -78,13 +87,15 @@ class ZeroCoderModule(L.LightningModule):
         selector: Selector,
         algorithm: AlgorithmConfig,
         trainer: TrainerConfig,
+        world: World | None = None,
     ) -> None:
         super().__init__()
+        self.world = world or current()
         self.automatic_optimization = False
         self.policy = policy
         self._frozen = {name for name, p in self.named_parameters(remove_duplicate=False) if not p.requires_grad}
         self.strict_loading = not self._frozen
-        self.learner = Learner(policy, reference, algorithm, trainer, sampler.config.temperature)
+        self.learner = Learner(policy, reference, algorithm, trainer, sampler.config.temperature, self.world)
         self.sampler = sampler
         self.executor = executor
         self.selector = selector
@@ -94,7 +105,7 @@ class ZeroCoderModule(L.LightningModule):
         self.mutation_weight = algorithm.lambda_low  # lambda of this step, set by the reward schedule
         self.calibration_problems: Sequence[Problem] = ()  # of this step, set by callbacks/recalibration.py
         self.clock = Clock()
-        self.interrupts = DeferredInterrupt()
+        self.interrupts = interrupts(self.world)
         self.result: StepResult | None = None
 
     @property
@@ -105,7 +116,8 @@ class ZeroCoderModule(L.LightningModule):
     def training_step(self, batch: list[Problem], batch_idx: int) -> None:
         turn = Turn(self.global_step, self.role, self.mutation_weight)
         with self.assessment(turn) as assessment:
-            groups = assessment.sample(batch)
+            with out_of_memory(self.device, "rollout"):
+                groups = assessment.sample(batch)
             self.sampler.engine.pause()  # until its next weights, which callbacks/weight_sync.py brings
             with self.clock("reference"):
                 samples = self.learner.with_reference(training_samples(turn.role, groups), self.device)
@@ -114,14 +126,20 @@ class ZeroCoderModule(L.LightningModule):
         with self.clock("training"):
             update = self.update(experience(samples, advantages), turn.step)
         calibration, times = assessment.calibration, self.clock.reset()
+        problems, advantages = self._gathered(problems), self._gathered(advantages)
         self.result = StepResult(turn.step, turn.role, tuple(problems), tuple(advantages), calibration, update, times)
+
+    def _gathered(self, share: list[T]) -> list[T]:
+        """What the ranks have of a list, on rank 0; the others keep their share."""
+        parts = self.world.gather_on_main(share)
+        return self.world.merge(parts) if self.world.is_main else share
 
     def assessment(self, turn: Turn) -> Assessment:
         """What turns a batch into rewards, with the recalibration that is due before the step."""
         recalibration = None
         if self.calibration_problems and isinstance(self.selector, DyB4):
             unit = self.algorithm.test_unit
-            recalibration = Recalibration(self.selector, self.calibration_problems, self.executor, unit)
+            recalibration = Recalibration(self.selector, self.calibration_problems, self.executor, unit, self.world)
         return Assessment(
             self.sampler,
             self.executor,
@@ -135,21 +153,24 @@ class ZeroCoderModule(L.LightningModule):
         )
 
     def update(self, experience: Experience, step: int) -> UpdateStats:
-        """One optimizer step on all of `experience`, in as many micro-batches as memory asks for."""
-        optimizer = self.optimizers()
-        assert not isinstance(optimizer, list)
-        optimizer.zero_grad()
-        sums, tokens = TokenSums(), experience.tokens
-        for batch in self.learner.micro_batches(experience, self.device):
-            loss, of_batch = self.learner.loss(batch)
-            self.manual_backward(loss / tokens)
-            sums.add(of_batch)
-        norm = float(torch.nn.utils.clip_grad_norm_(self.policy.parameters(), self.algorithm.max_grad_norm))
-        self._refuse_non_finite(step, loss=sums.loss, gradient=norm)
+        """One optimizer step on the experience of all ranks, in as many micro-batches as memory asks for.
+
+        What it refuses, it refuses on all ranks alike: it looks at sums over all of them.
+        """
+        stepping = stepping_of(self)
+        (tokens,) = self.world.sum(experience.tokens)
+        scale = self.world.size / tokens  # gradients are averaged over the ranks
+        own = TokenSums()
+        with out_of_memory(self.device, "forward and backward pass"):
+            for batch, last in self.learner.micro_batches(experience, self.device):
+                own.add(stepping.accumulate(batch, scale, last))
+        sums = TokenSums.total(self.world.gather(own))
+        self._refuse_non_finite(step, "loss", sums.loss)
         self._refuse_stale(step, sums.gap / tokens)
         self.interrupts.hold()  # until the step's bookkeeping is done, see callbacks/checkpoints.py
-        optimizer.step()
-        optimizer.zero_grad()  # gradients take as much memory as the weights, and the next stage has its own needs
+        with out_of_memory(self.device, "optimizer step"):
+            norm = stepping.step(self.algorithm.max_grad_norm)
+        self._refuse_non_finite(step, "gradient", norm)
         return UpdateStats(
             loss=sums.loss / tokens,
             kl=sums.kl / tokens,
@@ -161,12 +182,15 @@ class ZeroCoderModule(L.LightningModule):
             logprob_gap_max=sums.gap_max,
         )
 
-    def _refuse_non_finite(self, step: int, **values: float) -> None:
-        bad = [f"{name} {value}" for name, value in values.items() if not np.isfinite(value)]
-        if bad:
+    def forward(self, batch: MicroBatch) -> tuple[Tensor, TokenSums]:
+        """See `Learner.loss`: a forward pass of this module is that of a micro-batch."""
+        return self.learner.loss(batch)
+
+    def _refuse_non_finite(self, step: int, name: str, value: float) -> None:
+        if not np.isfinite(value):
             self.policy.zero_grad(set_to_none=True)
             raise ZeroCoderError(
-                f"step {step}: {' and '.join(bad)} is not finite; the weights were not changed. Resume from the last "
+                f"step {step}: {name} {value} is not finite; the weights were not changed. Resume from the last "
                 "checkpoint with a lower algorithm.learning_rate or a wider trainer.precision"
             )
 
@@ -182,24 +206,24 @@ class ZeroCoderModule(L.LightningModule):
             )
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        return torch.optim.AdamW(
-            [p for p in self.policy.parameters() if p.requires_grad],
-            lr=self.algorithm.learning_rate,
-            betas=self.algorithm.adam_betas,
-            weight_decay=self.algorithm.weight_decay,
-        )
+        return adamw([p for p in self.policy.parameters() if p.requires_grad], self.algorithm, self.settings)
 
     def on_train_start(self) -> None:
         self.policy.train()  # gradient checkpointing needs it; there is no dropout, see `models`
+        self.interrupts.begin()
+
+    def on_train_end(self) -> None:
+        self.interrupts.end()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         # Beside adapters the policy is the one that model.path names: what does not train need not be kept.
         weights = checkpoint["state_dict"]
         checkpoint["state_dict"] = {name: value for name, value in weights.items() if name not in self._frozen}
-        # No stage of ours draws from the global generators; models with dropout and users' callbacks may.
+        # No stage of ours draws from the global generators; models with dropout and users' callbacks may. One rank may
+        # write for all.
         kind, keys, *rest = np.random.get_state(legacy=True)
         # Plain values only: checkpoints are loaded without unpickling code.
-        checkpoint["rng"] = {
+        own = {
             "python": random.getstate(),
             "numpy": (
                 kind,
@@ -208,11 +232,14 @@ class ZeroCoderModule(L.LightningModule):
             ),
             "torch": torch.get_rng_state(),
         }
+        checkpoint["rng"] = self.world.gather(own)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        random.setstate(checkpoint["rng"]["python"])
-        np.random.set_state(checkpoint["rng"]["numpy"])
-        torch.set_rng_state(checkpoint["rng"]["torch"])
+        states = checkpoint["rng"]
+        own = states[self.world.rank % len(states)]  # with another number of ranks any state is as good as the other
+        random.setstate(own["python"])
+        np.random.set_state(own["numpy"])
+        torch.set_rng_state(own["torch"])
 
 
 def training_samples(role: Role, groups: Sequence[RolloutGroup]) -> list[TrainingSample]:

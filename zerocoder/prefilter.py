@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any
 from zerocoder.config import TestUnit
 from zerocoder.execution import Executor
 from zerocoder.files import write_text
-from zerocoder.interaction import interact
+from zerocoder.interaction import Interaction, interact
 from zerocoder.problems import Problem, ZeroCoderError
 from zerocoder.rollout.sampler import Sampler
+from zerocoder.world import World
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -73,19 +74,30 @@ def measure_ranks(
     unit: TestUnit,
     cache_file: Path,
     on_done: Callable[[int], None],
+    world: World,
 ) -> dict[str, int]:
-    """Problem key -> rank of its passing matrix; reads and extends `cache_file`."""
-    ranks = _read(cache_file)
+    """Problem key -> rank of its passing matrix; reads and extends `cache_file`.
+
+    With several ranks each measures its share, rank 0 alone uses the file, and all get the same.
+    """
+    ranks = world.from_main(_read(cache_file) if world.is_main else {})
     missing = [p for p in problems if _key(p) not in ranks]
     on_done(len(problems) - len(missing))
-    for start in range(0, len(missing), PROBLEMS_AT_ONCE):
-        chunk = [p.unlabelled() for p in missing[start : start + PROBLEMS_AT_ONCE]]
-        for interaction in interact(sampler, executor, chunk, ("pre-filter",), unit):
-            if not interaction.matrix.solutions_masked.any():  # a failure of ours says nothing about the problem
-                ranks[_key(interaction.problem)] = interaction.matrix.rank
-        write_text(cache_file, "".join(json.dumps({"key": k, "rank": r}) + "\n" for k, r in ranks.items()))
+    at_once = PROBLEMS_AT_ONCE * world.size
+    for start in range(0, len(missing), at_once):
+        chunk = [p.unlabelled() for p in missing[start : start + at_once]]
+        interactions = interact(sampler, executor, world.share(chunk), ("pre-filter",), unit)
+        measured = world.merge(world.gather([_rank(interaction) for interaction in interactions]))
+        ranks |= {_key(p): rank for p, rank in zip(chunk, measured, strict=True) if rank is not None}
+        if world.is_main:
+            write_text(cache_file, "".join(json.dumps({"key": k, "rank": r}) + "\n" for k, r in ranks.items()))
         on_done(len(chunk))
     return ranks
+
+
+def _rank(interaction: Interaction) -> int | None:
+    """None where a failure of ours hid a part of the matrix: that says nothing about the problem."""
+    return None if interaction.matrix.solutions_masked.any() else interaction.matrix.rank
 
 
 def keep_diverse(problems: Sequence[Problem], ranks: dict[str, int], tau: int) -> tuple[list[Problem], FilterReport]:

@@ -22,11 +22,10 @@ from rich.text import Text
 from zerocoder.config import Config
 from zerocoder.models import resolve
 from zerocoder.problems import ZeroCoderError
+from zerocoder.rollout.transformers import TransformersRollout
 
 if TYPE_CHECKING:
     import torch
-
-CHECKPOINT_SHARE = 4  # a checkpoint holds the weights twice (state and hf/) and two moments of Adam
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +97,11 @@ def check_data(config: Config) -> Check:
     )
 
 
-def device(accelerator: str, key: str = "trainer.accelerator") -> torch.device:
-    """The torch device of an accelerator's name. Raises ZeroCoderError, naming the setting, when there is none."""
+def device(accelerator: str, key: str = "trainer.accelerator", local_rank: int = 0) -> torch.device:
+    """The torch device of an accelerator's name, for a rank of this machine.
+
+    Raises ZeroCoderError, naming the setting, when there is none.
+    """
     import torch
 
     if accelerator in ("gpu", "cuda") and not torch.cuda.is_available():
@@ -111,7 +113,7 @@ def device(accelerator: str, key: str = "trainer.accelerator") -> torch.device:
         raise ZeroCoderError(f"{key}=mps: there is no Apple GPU here; use {key}=cpu")
     if accelerator == "auto":
         accelerator = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device("cuda" if accelerator == "gpu" else accelerator)
+    return torch.device("cuda", local_rank) if accelerator in ("gpu", "cuda") else torch.device(accelerator)
 
 
 def check_devices(config: Config) -> Check:
@@ -122,15 +124,35 @@ def check_devices(config: Config) -> Check:
         raise ZeroCoderError(
             f"trainer.devices={wanted}: there are {torch.cuda.device_count()} GPUs here; lower trainer.devices"
         )
-    return Check("devices", f"{wanted} x {chosen.type}")
+    if chosen.type == "mps" and wanted > 1:
+        raise ZeroCoderError(f"trainer.devices={wanted}: an Apple GPU takes one process; set trainer.devices=1")
+    nodes = f" on each of {config.trainer.num_nodes} nodes" if config.trainer.num_nodes > 1 else ""
+    return Check("devices", f"{wanted} x {chosen.type}{nodes}")
 
 
 def check_strategy(config: Config) -> Check:
-    strategy = config.trainer.strategy
-    if strategy.startswith("deepspeed"):
-        if importlib.util.find_spec("deepspeed") is None:
-            raise ZeroCoderError(f"trainer.strategy={strategy} needs DeepSpeed: pip install -e '.[gpu]'")
-    return Check("strategy", strategy)
+    trainer, sharding = config.trainer, config.trainer.sharding
+    if sharding is None:
+        return Check("strategy", trainer.strategy)
+    if importlib.util.find_spec("deepspeed") is None:
+        raise ZeroCoderError(f"trainer.strategy={trainer.strategy} needs DeepSpeed: pip install -e '.[gpu]'")
+    if device(trainer.accelerator).type != "cuda":
+        raise ZeroCoderError(
+            f"trainer.strategy={trainer.strategy} needs GPUs, and there are none here: set trainer.strategy=auto"
+        )
+    if sharding.stage == 3 and trainer.ranks > 1 and isinstance(config.rollout, TransformersRollout):
+        raise ZeroCoderError(
+            f"trainer.strategy={trainer.strategy} spreads the weights over the ranks, and rollout=transformers samples "
+            "with them on each rank by itself: set rollout=vllm, or trainer.strategy=deepspeed_stage_2"
+        )
+    spread = ("optimizer state", "gradients", "weights")[: sharding.stage]
+    on_cpu = ["optimizer state"] * sharding.offload_optimizer + ["weights"] * sharding.offload_parameters
+    kept = f", {' and '.join(on_cpu)} on the CPU" if on_cpu else ""
+    return Check("strategy", f"{trainer.strategy}: {', '.join(spread)} spread over {trainer.ranks} ranks{kept}")
+
+
+def check_rollout(config: Config) -> Check:
+    return Check("rollout", config.rollout.check(config.trainer.devices * config.trainer.num_nodes))
 
 
 def check_disk(config: Config) -> Check:
@@ -144,8 +166,9 @@ def check_disk(config: Config) -> Check:
     free = shutil.disk_usage(existing).free
     if isinstance(found, str):
         return Check("disk", f"{free / 2**30:.1f} GiB free at {existing}; known once the model is downloaded")
-    weights = weight_bytes(found) * (_bytes_of(config.model.dtype) / _bytes_of(_stored_as(found)))
-    needed = CHECKPOINT_SHARE * weights * (max(keep, 1) + 1)
+    parameters = weight_bytes(found) // _bytes_of(_stored_as(found))
+    trained_as = "bfloat16" if config.trainer.precision == "bf16-true" else config.model.dtype
+    needed = parameters * config.trainer.checkpoint_bytes(_bytes_of(trained_as)) * (max(keep, 1) + 1)
     if free < needed:
         raise ZeroCoderError(
             f"no disk space for the checkpoints: they need {needed / 2**20:.0f} MiB, {existing} has "
@@ -169,5 +192,12 @@ def check_verifier(config: Config) -> Check:
         return Check("verifier", executor.isolation)
 
 
-QUICK: tuple[Callable[[Config], Check], ...] = (check_model, check_devices, check_strategy, check_disk, check_data)
+QUICK: tuple[Callable[[Config], Check], ...] = (
+    check_model,
+    check_devices,
+    check_strategy,
+    check_rollout,
+    check_disk,
+    check_data,
+)
 """What costs seconds at most, against the minutes that a model takes to load."""

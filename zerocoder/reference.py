@@ -26,7 +26,11 @@ class Reference(Protocol):
 
 
 class FrozenCopy:
-    """A second model with the initial weights; with `offload` it is on the device only while it is used."""
+    """A second model with the initial weights; with `offload` it is on the device only while it is used.
+
+    The weights stay where they are then, since they never change: they are copied to the device, and the copy is
+    dropped.
+    """
 
     def __init__(self, model: PreTrainedModel, offload: bool = False) -> None:
         self._model = model.requires_grad_(False)
@@ -34,10 +38,15 @@ class FrozenCopy:
 
     @contextmanager
     def model(self, device: torch.device) -> Iterator[PreTrainedModel]:
-        torch.nn.Module.to(self._model, device)
-        yield self._model
-        if self._offload:
-            torch.nn.Module.to(self._model, "cpu")
+        tensors = [*self._model.parameters(), *self._model.buffers()]
+        home = [tensor.data for tensor in tensors]
+        try:
+            torch.nn.Module.to(self._model, device)
+            yield self._model
+        finally:
+            if self._offload:
+                for tensor, data in zip(tensors, home, strict=True):
+                    tensor.data = data
 
 
 class WithoutAdapters:

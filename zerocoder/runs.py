@@ -1,7 +1,7 @@
 """A run's folder: runs/<experiment>/<date-time>/, made once, locked while in use, reopened to resume.
 
 config.yaml  environment.json  log.txt  summary.json  samples.jsonl
-tensorboard/  checkpoints/step_000040/{trainer.ckpt, hf/}
+tensorboard/  checkpoints/step_000040/{trainer.ckpt, hf/, layout.json}
 ../latest -> the newest run of the experiment
 """
 
@@ -18,6 +18,7 @@ import sys
 import time
 import zipfile
 from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -29,26 +30,61 @@ from zerocoder.config import Config
 from zerocoder.console import say
 from zerocoder.files import write_json, write_text
 from zerocoder.problems import ZeroCoderError
+from zerocoder.world import World
 
 PACKAGES = ("torch", "lightning", "transformers", "tokenizers", "torchmetrics", "hydra-core", "omegaconf", "mutmut",
             "libcst", "numpy", "scipy", "tensorboard", "vllm", "deepspeed")  # fmt: skip
+STATE, LAYOUT = "trainer.ckpt", "layout.json"
 MAY_CHANGE = ("trainer.max_steps", "trainer.resume", "trainer.root", "trainer.threads", "trainer.evaluate",
-              "callbacks.", "verifier.workers", "verifier.cache_mb", "verifier._target_", "verifier.address",
-              "verifier.patience_seconds", "dry_run", "data.cache", "data.heldout_limit")  # fmt: skip
-"""Settings that a resumed run may have other values of: they decide how long and how watched, not what is learnt."""
+              "trainer.devices", "trainer.num_nodes", "trainer.micro_batch_tokens", "trainer.logprob_chunk",
+              "trainer.offload_reference", "model.gradient_checkpointing", "callbacks.", "verifier.workers",
+              "verifier.cache_mb", "verifier._target_", "verifier.address", "verifier.patience_seconds", "dry_run",
+              "data.cache", "data.heldout_limit")  # fmt: skip
+"""Settings that a resumed run may have other values of: they decide how long, how watched, how fast and in how much
+memory, not what is learnt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Who wrote a checkpoint, and with DeepSpeed how many parts its state has."""
+
+    strategy: str
+    ranks: int
+
+    @property
+    def sharded(self) -> bool:
+        return self.strategy.startswith("deepspeed")
+
+    def write(self, checkpoint: Path) -> None:
+        write_json(checkpoint / LAYOUT, asdict(self))
+
+    @classmethod
+    def read(cls, checkpoint: Path) -> Layout:
+        return cls(**json.loads((checkpoint / LAYOUT).read_text(encoding="utf-8")))
 
 
 class RunFolder:
     """One run on disk. Use it as a context: leaving it gives the lock back.
 
-    A new run that ends by a user's mistake before it has learnt anything leaves nothing behind.
+    A new run that ends by a user's mistake before it has learnt anything leaves nothing behind. Rank 0 owns the
+    folder; what it is to other ranks, which only read, is a RunFolder that is not `owned`.
     """
 
-    def __init__(self, path: Path, checkpoint: Path | None = None) -> None:
+    def __init__(self, path: Path, checkpoint: Path | None = None, owned: bool = True) -> None:
         self.path = path
         self.checkpoint = checkpoint
         self._latest_before: str | None = None
-        self._lock = _lock(path)
+        self._lock = _lock(path) if owned else None
+
+    @classmethod
+    def open(cls, config: Config, world: World) -> RunFolder:
+        """The folder of this run, new or the one to continue, on every rank."""
+        run = None
+        if world.is_main:
+            run = cls.open_for_resume(config) if config.trainer.resume else cls.create(config)
+        where = world.from_main(None if run is None else (run.path, run.checkpoint))
+        assert where is not None  # rank 0 knows
+        return run or cls(*where, owned=False)
 
     @classmethod
     def create(cls, config: Config) -> RunFolder:
@@ -90,6 +126,7 @@ class RunFolder:
                 "start anew without trainer.resume"
             )
         _require_same(config, folder)
+        _require_fit(config, checkpoint)
         run = cls(folder, checkpoint)
         run._rewind(int(checkpoint.name.removeprefix("step_")))
         return run
@@ -106,7 +143,7 @@ class RunFolder:
     @property
     def resume_checkpoint(self) -> Path | None:
         """The trainer's state to continue from."""
-        return None if self.checkpoint is None else self.checkpoint / "trainer.ckpt"
+        return None if self.checkpoint is None else self.checkpoint / STATE
 
     @property
     def resume_step(self) -> int | None:
@@ -155,6 +192,8 @@ class RunFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._lock is None:
+            return
         if isinstance(error, ZeroCoderError) and self.checkpoint is None and not self._has_learnt():
             self._discard()
         os.close(self._lock)
@@ -175,9 +214,19 @@ class RunFolder:
 
 def complete(checkpoint: Path) -> bool:
     """Whether a checkpoint has its name (it gets it last) and its parts, with the trainer's state not cut short."""
-    state = checkpoint / "trainer.ckpt"  # a zip archive, whose directory is at its end
-    named = checkpoint.name.startswith("step_")
-    return named and (checkpoint / "hf" / "config.json").is_file() and zipfile.is_zipfile(state)
+    try:
+        layout = Layout.read(checkpoint)
+    except (OSError, ValueError, TypeError):
+        return False
+    state = checkpoint / STATE
+    parts = list((state / "checkpoint").glob("*.pt")) if layout.sharded else [state]
+    optimizers = sum(part.name.endswith("_optim_states.pt") for part in parts)
+    return (
+        checkpoint.name.startswith("step_")
+        and (checkpoint / "hf" / "config.json").is_file()
+        and all(map(zipfile.is_zipfile, parts))  # an archive, whose directory is at its end
+        and (not layout.sharded or optimizers == layout.ranks)
+    )
 
 
 def environment(isolation: str, seed: int) -> dict[str, Any]:
@@ -263,6 +312,17 @@ def _newest_complete(folder: Path) -> Path | None:
             return checkpoint
         say(f"warning: {checkpoint} is damaged; an older checkpoint is taken")
     return None
+
+
+def _require_fit(config: Config, checkpoint: Path) -> None:
+    """Every rank reads back its own part of a sharded state; the state of one file fits any number of ranks."""
+    layout, ranks = Layout.read(checkpoint), config.trainer.ranks
+    if layout.sharded and layout.ranks != ranks:
+        raise ZeroCoderError(
+            f"trainer.resume: {checkpoint} has the optimizer's state in {layout.ranks} parts, one for each rank of "
+            f"{layout.strategy}, and there are {ranks} ranks now: resume with {layout.ranks} in all (trainer.devices x "
+            f"trainer.num_nodes), or start anew from its weights with model.path={checkpoint / 'hf'}"
+        )
 
 
 def _flat(values: Any, at: str = "") -> dict[str, Any]:

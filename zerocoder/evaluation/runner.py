@@ -23,6 +23,7 @@ from zerocoder.problems import Label, Problem, Program, Role, TestCase
 from zerocoder.prompting import prompt_ids
 from zerocoder.prompts import PromptStyle
 from zerocoder.rollout.engine import Completion, Request, RolloutEngine, Sampling, request_seed
+from zerocoder.world import World
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -61,14 +62,44 @@ def evaluate_policy(
     max_mutants: int,
     on_progress: OnProgress | None = None,
     roles: Sequence[Role] = (Role.CODER, Role.TESTER),
+    world: World = World(),  # noqa: B008
 ) -> Scores:
     """Score the policy on labelled `problems`, one greedy answer a problem and role.
 
     Problems whose label has no reference solution are put to the coder only. `max_mutants` bounds the mutants of a
-    reference, a sample that depends on the problem alone. `records` says how everything is counted.
+    reference, a sample that depends on the problem alone. `records` says how everything is counted. The ranks of
+    `world` share the problems out, and each gets the scores of all; `on_progress` is told of its own.
     """
     start = time.perf_counter()
     progress = on_progress or (lambda stage, done, total: None)
+    own = _items(
+        engine,
+        tokenizer,
+        prompt_style,
+        world.share(problems),
+        executor,
+        sampling,
+        max_prompt_tokens,
+        max_mutants,
+        progress,
+        roles,
+    )
+    return score(world.merge(world.gather(own)), time.perf_counter() - start)
+
+
+def _items(
+    engine: RolloutEngine,
+    tokenizer: PreTrainedTokenizerBase,
+    prompt_style: PromptStyle,
+    problems: Sequence[Problem],
+    executor: Executor,
+    sampling: Sampling,
+    max_prompt_tokens: int,
+    max_mutants: int,
+    progress: OnProgress,
+    roles: Sequence[Role],
+) -> list[Item]:
+    """What the problems came to, in order."""
     coder_turns = [p for p in problems if Role.CODER in roles]
     tester_turns = [p for p in problems if Role.TESTER in roles and p.label is not None and p.label.solution]
     turns = [(p, Role.CODER) for p in coder_turns] + [(p, Role.TESTER) for p in tester_turns]
@@ -77,8 +108,7 @@ def evaluate_policy(
     tester = _judge_tests(asked[len(coder_turns) :], executor, max_mutants, progress)
     coder_items = dict(zip((p.id for p in coder_turns), coder, strict=True))
     tester_items = dict(zip((p.id for p in tester_turns), tester, strict=True))
-    items = [Item(p.id, p.source, p.difficulty, coder_items.get(p.id), tester_items.get(p.id)) for p in problems]
-    return score(items, time.perf_counter() - start)
+    return [Item(p.id, p.source, p.difficulty, coder_items.get(p.id), tester_items.get(p.id)) for p in problems]
 
 
 def _ask(

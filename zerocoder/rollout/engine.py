@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -99,7 +99,21 @@ class RolloutConfig(Protocol):
         """K, tester answers a problem."""
         ...
 
-    def start(self, policy: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> RolloutEngine: ...
+    @property
+    def deciding(self) -> dict[str, Any]:
+        """Everything that decides what an answer says, as plain values."""
+        ...
+
+    def check(self, ranks: int) -> str:
+        """What of the engine was found, for a trainer of `ranks` processes, without loading anything heavy.
+
+        Raises ZeroCoderError where it cannot run.
+        """
+        ...
+
+    def start(self, policy: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> RolloutEngine:
+        """An engine that samples from `policy` as it is now. Of several ranks all have to start theirs at once."""
+        ...
 
 
 def sampling_of(config: RolloutConfig) -> Sampling:
