@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from zerocoder import cli, launch, preflight
-from zerocoder.compose import load, to_dict, to_yaml
+from zerocoder.compose import load, load_for_dry_run, to_dict, to_yaml
 from zerocoder.config import Config
 from zerocoder.console import log_files, quiet_libraries, say, stages
 from zerocoder.files import write_json
@@ -43,9 +43,9 @@ EXAMPLES = (
 
 
 def main(argv: list[str]) -> int:
-    config = load(argv, CONF)
+    config, no_data = load_for_dry_run(argv, CONF)
     if config.dry_run:
-        return preflight.dry_run(config)
+        return preflight.dry_run(config, no_data)
     place = launch.place(config.trainer)
     if place is None or (place.is_local_main and not launch.by_us()):
         preflight.check(config)

@@ -24,6 +24,7 @@ from zerocoder.lora import add_adapters, linear_layers, save_adapter
 from zerocoder.problems import ZeroCoderError
 from zerocoder.reference import WithoutAdapters
 from zerocoder.weights import policy_weights
+from zerocoder.world import current
 
 ALL = ["down_proj", "gate_proj", "k_proj", "o_proj", "q_proj", "up_proj", "v_proj"]
 
@@ -35,12 +36,12 @@ def adapted(tied: bool = True) -> PreTrainedModel:
 
 
 def train(policy: PreTrainedModel, steps: int = 3) -> Learner:
-    learner = Learner(policy, WithoutAdapters(policy), AlgorithmConfig(), TrainerConfig(), 0.7)
+    learner = Learner(policy, WithoutAdapters(policy), AlgorithmConfig(), TrainerConfig(), 0.7, current())
     optimizer = torch.optim.AdamW([p for p in policy.parameters() if p.requires_grad], lr=0.03)
     experience = Experience(tuple(learner.with_reference(SAMPLES, CPU)))
     for _ in range(steps):
         optimizer.zero_grad()
-        for batch in learner.micro_batches(experience, CPU):
+        for batch, _ in learner.micro_batches(experience, CPU):
             learner.loss(batch)[0].backward()
         optimizer.step()
     return learner

@@ -23,6 +23,14 @@ MISSING = "???"  # OmegaConf's mark of a value that has to be given
 _WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", dict: "a mapping"}
 
 
+class MissingValue(ZeroCoderError):
+    """A value that has to be given is not."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"{key} has to be given: add {key}=<value>")
+        self.key = key
+
+
 def bind(kind: type, values: Mapping[str, Any]) -> Any:
     """An instance of the dataclass `kind` from plain values.
 
@@ -220,7 +228,7 @@ def _refuse_unknown(key: str, at: str, siblings: Sequence[str], known: Sequence[
 
 
 def _refuse_missing(key: str) -> NoReturn:
-    raise ZeroCoderError(f"{key} has to be given: add {key}=<value>")
+    raise MissingValue(key)
 
 
 def _refuse(key: str, must: str, value: Any) -> NoReturn:

@@ -212,8 +212,10 @@ class TrainerConfig:
     """Lightning's precision: 32-true, bf16-mixed (32-bit weights, 16-bit arithmetic), bf16-true, ..."""
     micro_batch_tokens: int = 16384
     """Tokens (with padding) of one forward and backward pass; memory, not the result, depends on it."""
-    logprob_chunk: int = 1024
+    logprob_chunk: int = 512
     """Completion tokens whose logits exist at once: [chunk, vocabulary]."""
+    gpu_memory_gb: float = 80.0
+    """GiB of one GPU, for the memory plan on a machine that has none; a GPU that is there is asked itself."""
     overlap: bool = True
     """Run tests, mutants and the reference while answers are still written, and draw DyB4's calibration answers in one
     batch with the step's; false does one after the other, with the same rewards."""
@@ -236,7 +238,7 @@ class TrainerConfig:
     """Score the policy on held-out problems before and after training."""
 
     def __post_init__(self) -> None:
-        for key in ("max_steps", "devices", "num_nodes", "micro_batch_tokens", "logprob_chunk"):
+        for key in ("max_steps", "devices", "num_nodes", "micro_batch_tokens", "logprob_chunk", "gpu_memory_gb"):
             require(getattr(self, key) > 0, f"trainer.{key}", "> 0", getattr(self, key))
         for key in ("importance_cap", "max_logprob_gap"):
             value = getattr(self, key)

@@ -11,12 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from torch import nn
+
 from zerocoder.config import LoraConfig
 from zerocoder.problems import ZeroCoderError
 from zerocoder.weights import gathered
 
 if TYPE_CHECKING:
-    from torch import nn
     from transformers import PreTrainedModel
 
 _NAME = "default"  # peft's own name for the only adapter
@@ -62,8 +63,6 @@ def add_adapters(policy: PreTrainedModel, config: LoraConfig, path: str | None =
 
 def linear_layers(policy: PreTrainedModel) -> list[str]:
     """Names of the policy's linear layers but its head, such as q_proj, each once."""
-    from torch import nn
-
     head = policy.get_output_embeddings()
     return sorted(
         {
