@@ -181,6 +181,12 @@ PRECISIONS = ("32-true", "bf16-mixed", "bf16-true", "64-true")
 STRATEGY = re.compile(r"auto|ddp|deepspeed_stage_([123])(_offload)?")
 
 
+class Packing(StrEnum):
+    AUTO = "auto"  # with flash attention
+    ON = "on"
+    OFF = "off"
+
+
 @dataclass(frozen=True, slots=True)
 class Sharding:
     """What DeepSpeed's ZeRO spreads over the ranks (1: optimizer state, 2: gradients too, 3: weights too)."""
@@ -211,7 +217,10 @@ class TrainerConfig:
     precision: str = "32-true"
     """Lightning's precision: 32-true, bf16-mixed (32-bit weights, 16-bit arithmetic), bf16-true, ..."""
     micro_batch_tokens: int = 16384
-    """Tokens (with padding) of one forward and backward pass; memory, not the result, depends on it."""
+    """Tokens, with padding, of one forward and backward pass; memory, not the result, depends on it."""
+    packing: Packing = Packing.AUTO
+    """Put the sequences of a micro-batch one after the other in one row, without padding. `auto` does with flash
+    attention, which takes their borders as they are; other kernels then need a mask of all tokens by all tokens."""
     logprob_chunk: int = 512
     """Completion tokens whose logits exist at once: [chunk, vocabulary]."""
     gpu_memory_gb: float = 80.0

@@ -66,9 +66,8 @@ class Plan:
         return max(self.phases.values())
 
     @property
-    def excess(self) -> float:
-        """Bytes that are missing; negative where some are left."""
-        return self.peak - self.capacity
+    def fits(self) -> bool:
+        return self.peak <= self.capacity
 
     def summary(self) -> str:
         phases = ", ".join(f"{name} {size / GIB:.2f} GiB" for name, size in self.phases.items())
@@ -83,20 +82,37 @@ def make_plan(config: Config) -> Plan:
 
 def require_fit(config: Config, plan: Plan) -> None:
     """Raises ZeroCoderError with what exceeds, by how much, and what to set instead, the most helpful first."""
-    if plan.excess <= 0:
+    if plan.fits:
         return
     phase = max(plan.phases, key=lambda name: plan.phases[name])
     largest = max(plan.sampling if phase == "sampling" else plan.training, key=lambda part: part.bytes)
-    found = sorted(_alternatives(config, plan), key=lambda item: item[1].peak)
-    advice = [
-        f"{setting} ({other.peak / GIB:.1f} GiB{'' if other.excess > 0 else ', fits'})" for setting, other in found
-    ]
-    tell = f"set {', or '.join(advice[:MAX_ADVICE])}" if advice else "take a smaller model or more memory"
+    advice = _advice(config, plan)
+    tell = f"set {advice}" if advice else "take a smaller model or more memory"
     raise ZeroCoderError(
-        f"{phase} needs {plan.peak / GIB:.1f} GiB, {plan.excess / GIB:.1f} GiB more than the "
+        f"{phase} needs {plan.peak / GIB:.1f} GiB, {(plan.peak - plan.capacity) / GIB:.1f} GiB more than the "
         f"{plan.capacity / GIB:.1f} GiB {plan.place}; its largest part is {largest.name} with "
         f"{largest.bytes / GIB:.1f} GiB: {tell}"
     )
+
+
+def _advice(config: Config, plan: Plan) -> str:
+    """Settings with what the plan is under them: those of which one will do, or else several to set together."""
+    found = sorted(_alternatives(config, plan), key=lambda item: item[1].peak)
+    enough = [f"{key}={_typed(value)} ({other.peak / GIB:.1f} GiB)" for (key, value), other in found if other.fits]
+    if enough:
+        return ", or ".join(enough[:MAX_ADVICE])
+    together: list[str] = []
+    while found and not plan.fits and len(together) < MAX_ADVICE:
+        (key, value), plan = found[0]
+        config = _with(config, key, value)
+        together.append(f"{key}={_typed(value)} ({plan.peak / GIB:.1f} GiB)")
+        found = sorted(_alternatives(config, plan), key=lambda item: item[1].peak)
+    return ", with it ".join(together) + ("" if plan.fits else ", which is not yet enough")
+
+
+def _typed(value: Any) -> str:
+    """As on the command line."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def read_architecture(config: Config) -> tuple[PretrainedConfig, str]:
@@ -115,7 +131,7 @@ def read_architecture(config: Config) -> tuple[PretrainedConfig, str]:
         return AutoConfig.for_model(given.model_type, **dims), "model.architecture (it is not downloaded yet)"
 
 
-def _alternatives(config: Config, plan: Plan) -> Iterator[tuple[str, Plan]]:
+def _alternatives(config: Config, plan: Plan) -> Iterator[tuple[tuple[str, Any], Plan]]:
     """Settings that make the plan smaller, each with its plan."""
     for key, value in _tweaks(config):
         try:
@@ -123,7 +139,7 @@ def _alternatives(config: Config, plan: Plan) -> Iterator[tuple[str, Plan]]:
         except ZeroCoderError:  # settings that do not go together
             continue
         if other.peak < plan.peak * (1 - WORTH):
-            yield f"{key}={str(value).lower() if isinstance(value, bool) else value}", other
+            yield (key, value), other
 
 
 def _tweaks(config: Config) -> Iterator[tuple[str, Any]]:
@@ -200,16 +216,19 @@ class _Planner:
     def _pass(self) -> Pass:
         import torch
 
+        from zerocoder.learner import packs
         from zerocoder.tracing import Pass
 
         tokens, new = self.trainer.micro_batch_tokens, self.config.rollout.max_new_tokens
         width = self.model.max_prompt_tokens + new
         rows = max(1, tokens // width)
+        packed = packs(self.trainer, self.model.attention)
+        flash = (self.model.attention or "").startswith("flash_attention")
         return Pass(
-            rows=rows,
-            width=width,
+            rows=1 if packed else rows,
+            width=max(tokens, width) if packed else width,
             completion_tokens=rows * new,
-            masked=rows > 1,
+            masked=rows > 1 and not flash,
             dtype=getattr(torch, self._dtype()),
             mixed=self.trainer.precision == "bf16-mixed" and self.sharding is None,
             chunk=self.trainer.logprob_chunk,
