@@ -1,18 +1,17 @@
 """The memory plan: what a run holds on each GPU while it samples and while it trains, from the model's config alone.
 
-Both phases count, and the larger one has to fit. Every part names what decides it, and when the sum exceeds the GPU the
-plan is made anew under other settings, so that the advice is what they really save, the largest first. Weights,
-gradients and optimizer state are counted by the strategy; activations and logits are traced (see `tracing`).
+Both phases count, and the larger one has to fit (see `memory_fit`). Every part names what decides it. Weights, gradients and optimizer
+state are counted by the strategy; activations and logits are traced on the model's own code (see `tracing`).
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from zerocoder.config import Config
 from zerocoder.models import resolve
@@ -30,8 +29,6 @@ PROCESS = 0.7 * GIB  # Python with PyTorch, transformers and Lightning loaded; a
 REDUCE_BUCKET = 200_000_000  # elements, see strategies.deepspeed_config
 GATHERED = 1_000_000_000  # parameters that ZeRO-3 holds at once at most, DeepSpeed's stage3_max_live_parameters
 DECODING_ROOM = 256  # tokens by which the transformers engine's cache grows, see rollout/decoding.py
-MAX_ADVICE = 4
-WORTH = 0.01  # a setting that saves less than this share of the plan is not advised
 
 
 class UnknownArchitecture(ZeroCoderError):
@@ -80,41 +77,6 @@ def make_plan(config: Config) -> Plan:
     return _Planner(config, architecture, source).plan()
 
 
-def require_fit(config: Config, plan: Plan) -> None:
-    """Raises ZeroCoderError with what exceeds, by how much, and what to set instead, the most helpful first."""
-    if plan.fits:
-        return
-    phase = max(plan.phases, key=lambda name: plan.phases[name])
-    largest = max(plan.sampling if phase == "sampling" else plan.training, key=lambda part: part.bytes)
-    advice = _advice(config, plan)
-    tell = f"set {advice}" if advice else "take a smaller model or more memory"
-    raise ZeroCoderError(
-        f"{phase} needs {plan.peak / GIB:.1f} GiB, {(plan.peak - plan.capacity) / GIB:.1f} GiB more than the "
-        f"{plan.capacity / GIB:.1f} GiB {plan.place}; its largest part is {largest.name} with "
-        f"{largest.bytes / GIB:.1f} GiB: {tell}"
-    )
-
-
-def _advice(config: Config, plan: Plan) -> str:
-    """Settings with what the plan is under them: those of which one will do, or else several to set together."""
-    found = sorted(_alternatives(config, plan), key=lambda item: item[1].peak)
-    enough = [f"{key}={_typed(value)} ({other.peak / GIB:.1f} GiB)" for (key, value), other in found if other.fits]
-    if enough:
-        return ", or ".join(enough[:MAX_ADVICE])
-    together: list[str] = []
-    while found and not plan.fits and len(together) < MAX_ADVICE:
-        (key, value), plan = found[0]
-        config = _with(config, key, value)
-        together.append(f"{key}={_typed(value)} ({plan.peak / GIB:.1f} GiB)")
-        found = sorted(_alternatives(config, plan), key=lambda item: item[1].peak)
-    return ", with it ".join(together) + ("" if plan.fits else ", which is not yet enough")
-
-
-def _typed(value: Any) -> str:
-    """As on the command line."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
 def read_architecture(config: Config) -> tuple[PretrainedConfig, str]:
     """The model's config, and where it was found: its folder, the hub's cache, or the settings."""
     from transformers import AutoConfig
@@ -129,58 +91,6 @@ def read_architecture(config: Config) -> tuple[PretrainedConfig, str]:
             raise UnknownArchitecture(f"known once {found} is downloaded") from error
         dims = {name: value for name, value in vars(given).items() if value is not None and name != "model_type"}
         return AutoConfig.for_model(given.model_type, **dims), "model.architecture (it is not downloaded yet)"
-
-
-def _alternatives(config: Config, plan: Plan) -> Iterator[tuple[tuple[str, Any], Plan]]:
-    """Settings that make the plan smaller, each with its plan."""
-    for key, value in _tweaks(config):
-        try:
-            other = make_plan(_with(config, key, value))
-        except ZeroCoderError:  # settings that do not go together
-            continue
-        if other.peak < plan.peak * (1 - WORTH):
-            yield (key, value), other
-
-
-def _tweaks(config: Config) -> Iterator[tuple[str, Any]]:
-    trainer, model, rollout = config.trainer, config.model, config.rollout
-    if trainer.accelerator != "cpu":
-        for strategy in ("deepspeed_stage_2", "deepspeed_stage_3", "deepspeed_stage_3_offload"):
-            if trainer.strategy != strategy:
-                yield "trainer.strategy", strategy
-        if trainer.sharding is not None:
-            yield "trainer.devices", trainer.devices * 2
-    if trainer.sharding is not None and not trainer.sharding.offload_optimizer:
-        yield "trainer.offload_optimizer", True
-    if trainer.accelerator != "cpu" and not trainer.offload_reference and config.algorithm.kl_coefficient:
-        yield "trainer.offload_reference", True
-    if not model.gradient_checkpointing:
-        yield "model.gradient_checkpointing", True
-    if model.dtype == "float32" and trainer.precision == "32-true":
-        yield "trainer.precision", "bf16-true"
-    if model.lora is None:
-        yield "model.lora.r", 16
-    longest = model.max_prompt_tokens + rollout.max_new_tokens
-    if trainer.micro_batch_tokens > longest:
-        yield "trainer.micro_batch_tokens", max(longest, trainer.micro_batch_tokens // 4)
-    if trainer.logprob_chunk > 256:
-        yield "trainer.logprob_chunk", 256
-    if isinstance(rollout, VllmRollout):
-        if not rollout.sleep:
-            yield "rollout.sleep", True
-        yield "rollout.gpu_memory_utilization", round(rollout.gpu_memory_utilization / 2, 2)
-    elif rollout.batch_size > 8:
-        yield "rollout.batch_size", max(8, rollout.batch_size // 4)
-
-
-def _with(config: Config, key: str, value: Any) -> Config:
-    """The config with one key, `section.field`, set."""
-    from zerocoder.config import LoraConfig
-
-    section, _, name = key.partition(".")
-    if key == "model.lora.r":
-        name, value = "lora", LoraConfig(r=value)
-    return replace(config, **{section: replace(getattr(config, section), **{name: value})})
 
 
 class _Planner:

@@ -22,6 +22,7 @@ from rich.text import Text
 from zerocoder import memory
 from zerocoder.config import Config
 from zerocoder.lora import require_peft
+from zerocoder.memory_fit import require_fit
 from zerocoder.models import resolve
 from zerocoder.problems import ZeroCoderError
 from zerocoder.rollout.transformers import TransformersRollout
@@ -223,7 +224,7 @@ def check_memory(config: Config) -> Check:
         plan = memory.make_plan(config)
     except memory.UnknownArchitecture as unknown:
         return Check("memory", str(unknown))
-    memory.require_fit(config, plan)
+    require_fit(config, plan)
     return Check("memory", plan.summary())
 
 
