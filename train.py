@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from zerocoder import cli, launch, preflight
-from zerocoder.compose import load, to_dict, to_yaml
+from zerocoder.compose import load, load_for_dry_run, to_dict, to_yaml
 from zerocoder.config import Config
 from zerocoder.console import log_files, quiet_libraries, say, stages
 from zerocoder.files import write_json
@@ -24,11 +24,13 @@ from zerocoder.world import World
 if TYPE_CHECKING:
     import lightning as L
     from lightning.pytorch.loggers import TensorBoardLogger
+    from transformers import PreTrainedModel
 
     from zerocoder.datamodule import ProblemDataModule
     from zerocoder.evaluation.records import Scores
     from zerocoder.execution import Executor
     from zerocoder.module import ZeroCoderModule
+    from zerocoder.reference import Reference
 
 CONF = Path(__file__).parent / "conf"
 EXAMPLES = (
@@ -41,9 +43,9 @@ EXAMPLES = (
 
 
 def main(argv: list[str]) -> int:
-    config = load(argv, CONF)
+    config, no_data = load_for_dry_run(argv, CONF)
     if config.dry_run:
-        return preflight.dry_run(config)
+        return preflight.dry_run(config, no_data)
     place = launch.place(config.trainer)
     if place is None or (place.is_local_main and not launch.by_us()):
         preflight.check(config)
@@ -92,9 +94,9 @@ def build(config: Config, executor: Executor, world: World) -> tuple[ZeroCoderMo
     seed_everything(config.trainer.seed, verbose=False)
     from zerocoder.datamodule import ProblemDataModule
     from zerocoder.logprobs import check_head
+    from zerocoder.lora import add_adapters
     from zerocoder.models import load_policy, load_tokenizer
     from zerocoder.module import ZeroCoderModule
-    from zerocoder.reference import FrozenCopy
     from zerocoder.rollout.sampler import Sampler
 
     if config.trainer.threads is not None:
@@ -105,15 +107,24 @@ def build(config: Config, executor: Executor, world: World) -> tuple[ZeroCoderMo
     tokenizer = load_tokenizer(config.model)
     policy = load_policy(config.model, device)
     check_head(policy)
-    reference = None
-    if config.algorithm.kl_coefficient:
-        offload = config.trainer.offload_reference
-        reference = FrozenCopy(load_policy(config.model, "cpu" if offload else device), offload)
+    if config.model.lora is not None:
+        add_adapters(policy, config.model.lora, config.model.path)
+    reference = build_reference(config, policy) if config.algorithm.kl_coefficient else None
     engine = config.rollout.start(policy, tokenizer)
     sampler = Sampler(engine, tokenizer, config.rollout, config.model.prompt_style, config.trainer.seed)
     selector = copy.deepcopy(config.selector)  # DyB4 changes as it runs, the config does not
     module = ZeroCoderModule(policy, reference, sampler, executor, selector, config.algorithm, config.trainer, world)
     return module, ProblemDataModule(config, world)
+
+
+def build_reference(config: Config, policy: PreTrainedModel) -> Reference:
+    from zerocoder.models import load_policy
+    from zerocoder.reference import FrozenCopy, WithoutAdapters
+
+    if config.model.lora is not None:
+        return WithoutAdapters(policy)
+    offload = config.trainer.offload_reference
+    return FrozenCopy(load_policy(config.model, "cpu" if offload else policy.device), offload)
 
 
 def build_trainer(

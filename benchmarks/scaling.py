@@ -37,6 +37,8 @@ LONGEST_ANSWER = 2048
 # Lengths are not in the paper; they only shift weight between the two efficiencies that are fitted below.
 MEAN_PROMPT, MEAN_ANSWER = 500, 600
 
+HEADS = ("GPUs", "problems", "rollout s", "training s", "collectives s", "verifier s", "step s", "answers/s/GPU")
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -65,7 +67,7 @@ def decoding_seconds(sequences: float, efficiency: float) -> float:
 
 
 def training_seconds(setting: Setting, efficiency: float) -> float:
-    """One role's answers: 2 flops a parameter and token forward, again recomputed, again the reference's, 4 backward."""
+    """One role's answers; flops a parameter and token: 2 forward, 2 recomputed, 2 the reference's, 4 backward."""
     tokens = setting.problems * SAMPLES / 2 * (MEAN_PROMPT + MEAN_ANSWER)
     return tokens * PARAMETERS * (2 + 2 + 2 + 4) / (setting.gpus * PEAK_FLOPS) / efficiency
 
@@ -121,7 +123,7 @@ def main() -> None:
         ("8 problems a GPU and step", [Setting(n, 8 * n) for n in args.gpus]),
     ):
         table = Table(title=title)
-        for head in ("GPUs", "problems", "rollout s", "training s", "collectives s", "verifier s", "step s", "answers/s/GPU"):
+        for head in HEADS:
             table.add_column(head, justify="right")
         for row in rows(settings, args.core_seconds, args.cores_a_gpu):
             table.add_row(*row)

@@ -12,6 +12,7 @@ import lightning as L
 
 from zerocoder.files import new_dir
 from zerocoder.interrupts import Stopped
+from zerocoder.lora import has_adapters, save_adapter
 from zerocoder.module import ZeroCoderModule
 from zerocoder.problems import ZeroCoderError
 from zerocoder.runs import STATE, Layout, RunFolder
@@ -71,6 +72,8 @@ class Checkpoints(L.Callback):
         with _new_dir(final, world) as folder:
             trainer.save_checkpoint(folder / STATE, weights_only=False)
             self._save_model(module, folder / "hf")
+            if has_adapters(module.policy):
+                save_adapter(module.policy, folder / "adapter", write=world.is_main)
             if world.is_main:
                 Layout(module.settings.strategy, world.size).write(folder)
         self._failed = False
@@ -90,7 +93,8 @@ class Checkpoints(L.Callback):
     def _require_space(self, module: ZeroCoderModule) -> None:
         needed = SPARE_BYTES + sum(
             # With ZeRO-3 a parameter is empty between its uses, and `ds_numel` is its size.
-            getattr(p, "ds_numel", p.numel()) * module.settings.checkpoint_bytes(p.element_size())
+            getattr(p, "ds_numel", p.numel())
+            * (module.settings.checkpoint_bytes(p.element_size()) if p.requires_grad else p.element_size())
             for p in module.policy.parameters()
         )
         free = shutil.disk_usage(self.run.path).free

@@ -11,8 +11,10 @@ import torch
 from tiny import tiny_policy
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from zerocoder.config import Packing, TrainerConfig
 from zerocoder.experience import Experience, MicroBatch, TrainingSample, batch_plan, collate
 from zerocoder.grpo import group_advantages, importance_weights, policy_loss
+from zerocoder.learner import packs
 from zerocoder.logprobs import check_head, completion_logprobs
 from zerocoder.problems import ZeroCoderError
 
@@ -60,6 +62,44 @@ def test_collate_places_prompt_completion_and_padding() -> None:
     assert batch.targets.tolist() == [9, 6, 7, 8]
     assert batch.advantages.tolist() == [2.0, -1.0, -1.0, -1.0]
     assert batch.rollout_logprobs.tolist() == pytest.approx([-0.5, -0.1, -0.2, -0.3])
+
+
+def test_packed_sequences_are_one_row_without_padding() -> None:
+    a = TrainingSample((7, 8), (9,), (-0.5,), 2.0)
+    b = TrainingSample((5,), (6, 7, 8), (-0.1, -0.2, -0.3), -1.0)
+    batch = collate([a, b], 0, CPU, packed=True)
+    assert batch.input_ids.tolist() == [[7, 8, 9, 5, 6, 7, 8]] and batch.attention_mask is None
+    assert batch.position_ids is not None and batch.position_ids.tolist() == [[0, 1, 2, 0, 1, 2, 3]]
+    assert batch.loss_mask.tolist() == [[False, False, True, False, True, True, True]]
+    assert batch.targets.tolist() == [9, 6, 7, 8] and batch.advantages.tolist() == [2.0, -1.0, -1.0, -1.0]
+
+
+def test_micro_batches_count_padding_only_where_there_is_some() -> None:
+    lengths = [10, 3, 4, 9, 2]  # in order 2, 3, 4, 9, 10
+    assert batch_plan(lengths, 12) == [[4, 1, 2], [3], [0]]  # 3 x 4
+    assert batch_plan(lengths, 18, packed=True) == [[4, 1, 2, 3], [0]]  # 2 + 3 + 4 + 9
+    assert batch_plan(lengths, 18) == [[4, 1, 2], [3], [0]]  # 4 x 9 would be 36
+    assert batch_plan(lengths, 1, packed=True) == [[4], [1], [2], [3], [0]]
+
+
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+def test_packed_sequences_do_not_see_each_other(attention: str) -> None:
+    policy = tiny_policy()
+    policy.set_attn_implementation(attention)
+    results = []
+    for packed in (False, True):
+        policy.zero_grad()
+        out = completion_logprobs(policy, collate(SAMPLES, 0, CPU, packed), 0.7, 16)
+        (out.logprobs * torch.linspace(0.5, 2, len(out.logprobs))).sum().backward()
+        gradient = torch.cat([p.grad.flatten() for p in policy.parameters()])
+        results.append((out.logprobs.detach(), out.entropy, gradient))
+    torch.testing.assert_close(*results, atol=1e-4, rtol=1e-4)
+
+
+def test_packing_is_for_flash_attention_unless_it_is_asked_for() -> None:
+    told = {p: [packs(TrainerConfig(packing=p), a) for a in ("flash_attention_2", "sdpa", None)] for p in Packing}
+    assert told[Packing.AUTO] == [True, False, False]
+    assert told[Packing.ON] == [True] * 3 and told[Packing.OFF] == [False] * 3
 
 
 @pytest.mark.parametrize("chunk", [1, 3, 1000])

@@ -162,8 +162,8 @@ def test_a_dry_run_tells_about_every_point(model: Path, problems: Path, capsys: 
     assert preflight.dry_run(config(model, problems)) == 0
     told = capsys.readouterr().out
     assert "in order, nothing was trained" in " ".join(told.split())
-    for name in ("model", "devices", "strategy", "rollout", "disk", "data", "verifier"):
+    for name in ("model", "devices", "strategy", "rollout", "disk", "memory", "data", "verifier"):
         assert f" {name} " in told
     assert preflight.dry_run(config(model, problems, "data.batch_size=7", f"trainer.root={problems}/runs")) == 2
     told = capsys.readouterr().out
-    assert "2 of 7 points not in order" in told and "data.batch_size=7" in told
+    assert "2 of 8 points not in order" in told and "data.batch_size=7" in told

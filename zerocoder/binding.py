@@ -23,6 +23,14 @@ MISSING = "???"  # OmegaConf's mark of a value that has to be given
 _WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text", dict: "a mapping"}
 
 
+class MissingValue(ZeroCoderError):
+    """A value that has to be given is not."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"{key} has to be given: add {key}=<value>")
+        self.key = key
+
+
 def bind(kind: type, values: Mapping[str, Any]) -> Any:
     """An instance of the dataclass `kind` from plain values.
 
@@ -42,7 +50,8 @@ def complete(kind: type, values: Mapping[str, Any], at: str = "") -> dict[str, A
     for field in _fields(kind):
         given = values.get(field.name)
         nested = _class_of(hints[field.name], given, f"{at}{field.name}")
-        if nested is not None and (isinstance(given, Mapping) or field.name not in values):
+        left_open = field.name not in values and _default(field) is not None
+        if nested is not None and (isinstance(given, Mapping) or left_open):
             missing[field.name] = complete(nested, given or {}, f"{at}{field.name}.")
         elif field.name not in values:
             missing[field.name] = MISSING if _default(field) is dataclasses.MISSING else plain(_default(field))
@@ -219,7 +228,7 @@ def _refuse_unknown(key: str, at: str, siblings: Sequence[str], known: Sequence[
 
 
 def _refuse_missing(key: str) -> NoReturn:
-    raise ZeroCoderError(f"{key} has to be given: add {key}=<value>")
+    raise MissingValue(key)
 
 
 def _refuse(key: str, must: str, value: Any) -> NoReturn:

@@ -22,7 +22,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from zerocoder.binding import bind, complete, nearest, plain
+from zerocoder.binding import MissingValue, bind, complete, nearest, plain
 from zerocoder.config import Config, EvaluationConfig
 from zerocoder.models import NAMED, resolve
 from zerocoder.problems import ZeroCoderError
@@ -46,6 +46,19 @@ def load(overrides: Sequence[str], conf_dir: Path = CONF) -> Config:
     """The config of a training run. Raises ZeroCoderError with one line for anything that is wrong."""
     config: Config = _load(Config, "config", overrides, conf_dir)
     return config
+
+
+def load_for_dry_run(overrides: Sequence[str], conf_dir: Path = CONF) -> tuple[Config, ZeroCoderError | None]:
+    """As `load`, but a dry run may name no data yet: it gets a stand-in, and the mistake is returned to be told."""
+    try:
+        return load(overrides, conf_dir), None
+    except MissingValue as missing:
+        if not missing.key.startswith("data.source."):
+            raise
+        config, _ = load_for_dry_run([*overrides, f"{missing.key}='?'"], conf_dir)
+        if not config.dry_run:
+            raise
+        return config, missing
 
 
 def load_evaluation(overrides: Sequence[str], conf_dir: Path = CONF) -> EvaluationConfig:

@@ -86,6 +86,40 @@ class DType(StrEnum):
 
 
 @dataclass(frozen=True)
+class LoraConfig:
+    """Low-rank adapters (Hu et al. 2021, "LoRA"): they train, the model's own weights stay as they are."""
+
+    r: int = 16
+    """Rank of an adapter; `model.lora.r=16` alone switches adapters on."""
+    alpha: float = 32.0
+    """An adapter's output is scaled by alpha / r."""
+    target_modules: list[str] | None = None
+    """Names of the linear layers that get one, such as [q_proj, v_proj]; null is all of them but the head."""
+
+    def __post_init__(self) -> None:
+        require(self.r > 0, "model.lora.r", "> 0", self.r)
+        require(self.alpha > 0, "model.lora.alpha", "> 0", self.alpha)
+        require(self.target_modules != [], "model.lora.target_modules", "at least one name, or null", "[]")
+
+
+@dataclass(frozen=True)
+class ArchitectureConfig:
+    """What the memory plan has to know of a model whose config.json is not at hand."""
+
+    model_type: str
+    """As in config.json: qwen2, qwen3, llama, ..."""
+    hidden_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    num_key_value_heads: int
+    intermediate_size: int
+    vocab_size: int
+    tie_word_embeddings: bool = False
+    head_dim: int | None = None
+    """Size of an attention head; null is hidden_size / num_attention_heads."""
+
+
+@dataclass(frozen=True)
 class ModelConfig:
     """The policy's initial weights and how it is spoken to."""
 
@@ -100,6 +134,13 @@ class ModelConfig:
     max_completion_tokens: int = 1024
     """The longest answer the model is given room for; conf/rollout/*.yaml take it as their max_new_tokens."""
     gradient_checkpointing: bool = False
+    """Keep only the layers' inputs for the backward pass and compute the rest anew: less memory, a third more time."""
+    attention: str | None = None
+    """transformers' attention: sdpa, eager, flash_attention_2, ...; null is the model's default."""
+    lora: LoraConfig | None = None
+    """Train low-rank adapters instead of all weights; the model without them is the reference."""
+    architecture: ArchitectureConfig | None = None
+    """For the memory plan of a model that is not downloaded yet; its own config.json goes first."""
 
     def __post_init__(self) -> None:
         require(self.path != "", "model.path", "a folder, a hub id, nano or smollm2-135m", repr(self.path))
@@ -140,6 +181,12 @@ PRECISIONS = ("32-true", "bf16-mixed", "64-true")
 STRATEGY = re.compile(r"auto|ddp|deepspeed_stage_([123])(_offload)?")
 
 
+class Packing(StrEnum):
+    AUTO = "auto"  # with flash attention
+    ON = "on"
+    OFF = "off"
+
+
 @dataclass(frozen=True, slots=True)
 class Sharding:
     """What DeepSpeed's ZeRO spreads over the ranks (1: optimizer state, 2: gradients too, 3: weights too)."""
@@ -172,9 +219,14 @@ class TrainerConfig:
     64-true. Not Lightning's bf16-true, which also rounds the frequencies of rotary positions, and in whose weights the
     small steps of reinforcement learning are lost."""
     micro_batch_tokens: int = 16384
-    """Tokens (with padding) of one forward and backward pass; memory, not the result, depends on it."""
-    logprob_chunk: int = 1024
+    """Tokens, with padding, of one forward and backward pass; memory, not the result, depends on it."""
+    packing: Packing = Packing.AUTO
+    """Put the sequences of a micro-batch one after the other in one row, without padding. `auto` does with flash
+    attention, which takes their borders as they are; other kernels then need a mask of all tokens by all tokens."""
+    logprob_chunk: int = 512
     """Completion tokens whose logits exist at once: [chunk, vocabulary]."""
+    gpu_memory_gb: float = 80.0
+    """GiB of one GPU, for the memory plan on a machine that has none; a GPU that is there is asked itself."""
     overlap: bool = True
     """Run tests, mutants and the reference while answers are still written, and draw DyB4's calibration answers in one
     batch with the step's; false does one after the other, with the same rewards."""
@@ -197,7 +249,7 @@ class TrainerConfig:
     """Score the policy on held-out problems before and after training."""
 
     def __post_init__(self) -> None:
-        for key in ("max_steps", "devices", "num_nodes", "micro_batch_tokens", "logprob_chunk"):
+        for key in ("max_steps", "devices", "num_nodes", "micro_batch_tokens", "logprob_chunk", "gpu_memory_gb"):
             require(getattr(self, key) > 0, f"trainer.{key}", "> 0", getattr(self, key))
         for key in ("importance_cap", "max_logprob_gap"):
             value = getattr(self, key)

@@ -31,15 +31,20 @@ class TrainingSample:
 
 @dataclass(frozen=True, slots=True)
 class MicroBatch:
-    """Right-padded sequences and what the loss needs of their completion tokens, flattened row by row to [T]."""
+    """Sequences and what the loss needs of their completion tokens, flattened row by row to [T].
+
+    They are right-padded, one a row, or packed: one after the other in the only row, without a mask, where
+    `position_ids` that begin anew at 0 tell the attention which tokens belong together.
+    """
 
     input_ids: Tensor  # [B, L]
-    attention_mask: Tensor  # [B, L]
+    attention_mask: Tensor | None  # [B, L]; None when packed
     loss_mask: Tensor  # bool [B, L]: tokens of the completion
     targets: Tensor  # [T] the completion tokens
     advantages: Tensor  # [T]
     rollout_logprobs: Tensor  # [T]
     ref_logprobs: Tensor | None  # [T]
+    position_ids: Tensor | None = None  # [1, L] when packed
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +58,21 @@ class Experience:
         return sum(len(s.completion) for s in self.sequences)
 
 
-def batch_plan(lengths: Sequence[int], max_tokens: int) -> list[list[int]]:
+def batch_plan(lengths: Sequence[int], max_tokens: int, packed: bool = False) -> list[list[int]]:
     """Which sequences share a micro-batch: those of like length, at most `max_tokens` tokens, padding included.
 
-    A sequence that is longer than `max_tokens` gets a micro-batch of its own.
+    A sequence that is longer than `max_tokens` gets a micro-batch of its own. `packed` sequences need no padding.
     """
     batches: list[list[int]] = []
+    total = 0  # tokens of the last micro-batch
     for row in sorted(range(len(lengths)), key=lambda row: lengths[row]):
-        if batches and lengths[row] * (len(batches[-1]) + 1) <= max_tokens:
+        longer = total + lengths[row] if packed else lengths[row] * (len(batches[-1]) + 1 if batches else 1)
+        if batches and longer <= max_tokens:
             batches[-1].append(row)
+            total = longer
         else:
             batches.append([row])
+            total = lengths[row]
     return batches
 
 
@@ -85,7 +94,26 @@ def cut_to(plan: Sequence[list[int]], count: int) -> list[list[int]]:
     return plan
 
 
-def collate(batch: Sequence[TrainingSample], pad_token: int, device: torch.device) -> MicroBatch:
+def collate(batch: Sequence[TrainingSample], pad_token: int, device: torch.device, packed: bool = False) -> MicroBatch:
+    """The sequences as one micro-batch on `device`, padded or packed. Every sequence begins with a prompt."""
+    ids, attention, loss_mask, positions = _packed(batch) if packed else _padded(batch, pad_token)
+    advantages = torch.cat([torch.full((len(s.completion),), s.advantage) for s in batch])
+    rollout_logprobs = torch.tensor([x for s in batch for x in s.rollout_logprobs], dtype=torch.float32)
+    references = [s.ref_logprobs for s in batch if s.ref_logprobs is not None]
+    return MicroBatch(
+        input_ids=ids.to(device),
+        attention_mask=None if attention is None else attention.to(device),
+        loss_mask=loss_mask.to(device),
+        targets=ids[loss_mask].to(device),
+        advantages=advantages.float().to(device),
+        rollout_logprobs=rollout_logprobs.to(device),
+        ref_logprobs=torch.cat(references).to(device) if references else None,
+        position_ids=None if positions is None else positions.to(device),
+    )
+
+
+def _padded(batch: Sequence[TrainingSample], pad_token: int) -> tuple[Tensor, Tensor, Tensor, None]:
+    """(tokens, attention mask, loss mask), each [B, L], and no positions."""
     width = max(s.length for s in batch)
     ids = torch.full((len(batch), width), pad_token)
     attention = torch.zeros(len(batch), width, dtype=torch.long)
@@ -94,15 +122,12 @@ def collate(batch: Sequence[TrainingSample], pad_token: int, device: torch.devic
         ids[row, : s.length] = torch.tensor(s.prompt + s.completion)
         attention[row, : s.length] = 1
         loss_mask[row, len(s.prompt) : s.length] = True
-    advantages = torch.cat([torch.full((len(s.completion),), s.advantage) for s in batch])
-    rollout_logprobs = torch.tensor([x for s in batch for x in s.rollout_logprobs], dtype=torch.float32)
-    references = [s.ref_logprobs for s in batch if s.ref_logprobs is not None]
-    return MicroBatch(
-        input_ids=ids.to(device),
-        attention_mask=attention.to(device),
-        loss_mask=loss_mask.to(device),
-        targets=ids[loss_mask].to(device),
-        advantages=advantages.float().to(device),
-        rollout_logprobs=rollout_logprobs.to(device),
-        ref_logprobs=torch.cat(references).to(device) if references else None,
-    )
+    return ids, attention, loss_mask, None
+
+
+def _packed(batch: Sequence[TrainingSample]) -> tuple[Tensor, None, Tensor, Tensor]:
+    """(tokens, no attention mask, loss mask, positions), each [1, L]."""
+    ids = torch.tensor([token for s in batch for token in (*s.prompt, *s.completion)])
+    loss_mask = torch.cat([torch.arange(s.length) >= len(s.prompt) for s in batch])
+    positions = torch.cat([torch.arange(s.length) for s in batch])
+    return ids[None], None, loss_mask[None], positions[None]

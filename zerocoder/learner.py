@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from zerocoder.config import AlgorithmConfig, TrainerConfig
+from zerocoder.config import AlgorithmConfig, Packing, TrainerConfig
 from zerocoder.experience import Experience, MicroBatch, TrainingSample, batch_plan, collate, cut_to
 from zerocoder.grpo import importance_weights, policy_loss
 from zerocoder.logprobs import completion_logprobs
@@ -51,6 +51,16 @@ class TokenSums:
         return out
 
 
+def packs(trainer: TrainerConfig, attention: str | None) -> bool:
+    """Whether the sequences of a micro-batch share a row: asked for, or with a kernel that costs nothing for it.
+
+    Flash attention takes the borders of sequences as they are. The others get a mask of all tokens by all tokens.
+    """
+    if trainer.packing is Packing.AUTO:
+        return (attention or "").startswith("flash_attention")
+    return trainer.packing is Packing.ON
+
+
 class Learner:
     """Knows the policy, its reference and the loss; `temperature` is the one that completions were sampled at."""
 
@@ -70,6 +80,7 @@ class Learner:
         self.temperature = temperature
         self.world = world
         self._pad = policy.config.pad_token_id or 0
+        self.packed = packs(trainer, policy.config._attn_implementation)
 
     @torch.no_grad()
     def with_reference(self, samples: Sequence[TrainingSample], device: torch.device) -> list[TrainingSample]:
@@ -79,7 +90,7 @@ class Learner:
             return done
         with out_of_memory(device, "reference"), self.reference.model(device) as model:
             for rows in self._plan(samples):
-                batch = collate([samples[row] for row in rows], self._pad, device)
+                batch = collate([samples[row] for row in rows], self._pad, device, self.packed)
                 logprobs = completion_logprobs(model, batch, self.temperature, self.trainer.logprob_chunk).logprobs
                 pieces = logprobs.float().cpu().split([len(samples[row].completion) for row in rows])
                 for row, piece in zip(rows, pieces, strict=True):
@@ -90,11 +101,12 @@ class Learner:
         """This rank's micro-batches, as many as on every other rank, and whether each is the last."""
         plan = self._plan(experience.sequences)
         for n, rows in enumerate(plan, 1):
-            yield collate([experience.sequences[row] for row in rows], self._pad, device), n == len(plan)
+            batch = collate([experience.sequences[row] for row in rows], self._pad, device, self.packed)
+            yield batch, n == len(plan)
 
     def _plan(self, samples: Sequence[TrainingSample]) -> list[list[int]]:
         """See `batch_plan`. A call of all ranks: where weights are sharded, a pass over a micro-batch is one of all."""
-        plan = batch_plan([s.length for s in samples], self.trainer.micro_batch_tokens)
+        plan = batch_plan([s.length for s in samples], self.trainer.micro_batch_tokens, self.packed)
         return cut_to(plan, int(self.world.max(len(plan))))
 
     def loss(self, batch: MicroBatch) -> tuple[Tensor, TokenSums]:

@@ -28,7 +28,12 @@ class TokenLogprobs(NamedTuple):
 
 def completion_logprobs(model: PreTrainedModel, batch: MicroBatch, temperature: float, chunk: int) -> TokenLogprobs:
     """Log-probs of the completion tokens at `temperature`, and the entropy of each token's distribution (nats)."""
-    hidden = model.base_model(input_ids=batch.input_ids, attention_mask=batch.attention_mask).last_hidden_state
+    hidden = model.base_model(
+        input_ids=batch.input_ids,
+        attention_mask=batch.attention_mask,
+        position_ids=batch.position_ids,
+        use_cache=False,  # a cache that is there would hide where packed sequences begin
+    ).last_hidden_state
     # The hidden state of a position predicts the next token.
     predicts = batch.loss_mask[:, 1:]
     hidden = hidden[:, :-1][predicts]

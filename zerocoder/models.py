@@ -99,6 +99,7 @@ def load_policy(config: ModelConfig, device: torch.device | str = "cpu") -> PreT
             source,
             revision=config.revision or "main",
             dtype=getattr(torch, config.dtype.value),
+            attn_implementation=config.attention,
             output_loading_info=True,
         )
     policy: PreTrainedModel = loaded[0]

@@ -93,6 +93,8 @@ class ZeroCoderModule(L.LightningModule):
         self.world = world or current()
         self.automatic_optimization = False
         self.policy = policy
+        self._frozen = {name for name, p in self.named_parameters(remove_duplicate=False) if not p.requires_grad}
+        self.strict_loading = not self._frozen
         self.learner = Learner(policy, reference, algorithm, trainer, sampler.config.temperature, self.world)
         self.sampler = sampler
         self.executor = executor
@@ -214,6 +216,9 @@ class ZeroCoderModule(L.LightningModule):
         self.interrupts.end()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        # Beside adapters the policy is the one that model.path names: what does not train need not be kept.
+        weights = checkpoint["state_dict"]
+        checkpoint["state_dict"] = {name: value for name, value in weights.items() if name not in self._frozen}
         # No stage of ours draws from the global generators; models with dropout and users' callbacks may. One rank may
         # write for all.
         kind, keys, *rest = np.random.get_state(legacy=True)

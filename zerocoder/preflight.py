@@ -19,7 +19,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from zerocoder import memory
 from zerocoder.config import Config
+from zerocoder.lora import require_peft
+from zerocoder.memory_fit import require_fit
 from zerocoder.models import resolve
 from zerocoder.problems import ZeroCoderError
 from zerocoder.rollout.transformers import TransformersRollout
@@ -41,12 +44,17 @@ def check(config: Config) -> list[Check]:
     return [point(config) for point in QUICK]
 
 
-def dry_run(config: Config) -> int:
-    """All checks, with a table of what was found. The exit status: 0, or 2 when a point is not in order."""
+def dry_run(config: Config, no_data: ZeroCoderError | None = None) -> int:
+    """All checks, with a table of what was found. The exit status: 0, or 2 when a point is not in order.
+
+    `no_data` is what is wrong when the config names no data, which is then told instead of looking for them.
+    """
     table = Table("checked", "found")
     wrong = 0
     for point in (*QUICK, check_verifier):
         try:
+            if no_data is not None and point is check_data:
+                raise no_data
             done = point(config)
         except ZeroCoderError as mistake:
             wrong += 1
@@ -57,7 +65,28 @@ def dry_run(config: Config) -> int:
     state = f"{wrong} of {table.row_count} points not in order" if wrong else "in order"
     table.title = f"experiment {config.experiment}: {state}, nothing was trained"
     Console().print(table)
+    _print_plan(config)
     return 2 if wrong else 0
+
+
+def _print_plan(config: Config) -> None:
+    """The memory plan part by part; nothing where none can be made, which the table of checks has told."""
+    try:
+        plan = memory.make_plan(config)
+    except ZeroCoderError:
+        return
+    table = Table(title=f"memory plan, GiB {plan.place}")
+    table.add_column("part")
+    for phase in plan.phases:
+        table.add_column(phase, justify="right")
+    table.add_column("what decides it", overflow="fold")
+    for name, part in {part.name: part for part in (*plan.sampling, *plan.training)}.items():
+        sizes = [next((p.bytes for p in phase if p.name == name), 0.0) for phase in (plan.sampling, plan.training)]
+        table.add_row(name, *(f"{size / memory.GIB:.2f}" if size else "" for size in sizes), part.why)
+    table.add_section()
+    totals = (f"{size / memory.GIB:.2f}" for size in plan.phases.values())
+    table.add_row("together", *totals, f"of {plan.capacity / memory.GIB:.1f}; architecture by {plan.source}")
+    Console().print(table)
 
 
 def check_model(config: Config) -> Check:
@@ -188,6 +217,18 @@ def _bytes_of(dtype: str) -> int:
     return 2 if dtype.endswith("16") else 4
 
 
+def check_memory(config: Config) -> Check:
+    """The run fits, by its memory plan. A model that is not here yet and of unknown architecture is let through."""
+    if config.model.lora is not None:
+        require_peft()
+    try:
+        plan = memory.make_plan(config)
+    except memory.UnknownArchitecture as unknown:
+        return Check("memory", str(unknown))
+    require_fit(config, plan)
+    return Check("memory", plan.summary())
+
+
 def check_verifier(config: Config) -> Check:
     with config.verifier.build() as executor:
         return Check("verifier", executor.isolation)
@@ -199,6 +240,7 @@ QUICK: tuple[Callable[[Config], Check], ...] = (
     check_strategy,
     check_rollout,
     check_disk,
+    check_memory,
     check_data,
 )
 """What costs seconds at most, against the minutes that a model takes to load."""

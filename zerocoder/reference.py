@@ -1,4 +1,7 @@
-"""The reference: the frozen initial policy that the KL term keeps the policy close to."""
+"""The reference: the frozen initial policy that the KL term keeps the policy close to.
+
+It is a second model with the initial weights, or, where only adapters train, the policy with its adapters switched off.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 import torch
+
+from zerocoder.lora import without_adapters
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -42,3 +47,15 @@ class FrozenCopy:
                 for parameter, data in home:
                     parameter.data = data
                 torch.nn.Module.to(self._model, "cpu")  # the buffers, which are small
+
+
+class WithoutAdapters:
+    """The policy itself with its adapters switched off: their base is the initial policy."""
+
+    def __init__(self, policy: PreTrainedModel) -> None:
+        self._policy = policy
+
+    @contextmanager
+    def model(self, device: torch.device) -> Iterator[PreTrainedModel]:
+        with without_adapters(self._policy):
+            yield self._policy

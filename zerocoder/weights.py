@@ -57,9 +57,20 @@ def policy_weights(policy: PreTrainedModel, bucket_bytes: int = BUCKET_BYTES) ->
     each tensor on the way out and stays as it is.
     """
     for bucket in _buckets(_weights(policy), bucket_bytes):
-        with _gathered([part for weight in bucket for part in weight.parts]):
+        with gathered([part for weight in bucket for part in weight.parts]):
             for weight in bucket:
                 yield weight.name, weight.tensor()
+
+
+def gathered(parameters: list[Parameter]) -> AbstractContextManager[None]:
+    """The shards put together while the context lasts. Such contexts must not be nested: the inner one's end takes the
+    parameters apart again."""
+    if not any(_is_shard(p) for p in parameters):
+        return nullcontext()
+    import deepspeed
+
+    context: AbstractContextManager[None] = deepspeed.zero.GatheredParameters(parameters)
+    return context
 
 
 def is_sharded(policy: Module) -> bool:
@@ -100,17 +111,6 @@ def _buckets(weights: Iterable[_Weight], bucket_bytes: int) -> Iterator[list[_We
         size += weight.num_bytes
     if bucket:
         yield bucket
-
-
-def _gathered(parameters: list[Parameter]) -> AbstractContextManager[None]:
-    """The shards put together while the context lasts. Such contexts must not be nested: the inner one's end takes the
-    parameters apart again."""
-    if not any(_is_shard(p) for p in parameters):
-        return nullcontext()
-    import deepspeed
-
-    context: AbstractContextManager[None] = deepspeed.zero.GatheredParameters(parameters)
-    return context
 
 
 def _is_shard(parameter: Parameter) -> bool:
