@@ -14,7 +14,9 @@ CPU = torch.device("cpu")
 @pytest.fixture(autouse=True)
 def moves_copy(monkeypatch: pytest.MonkeyPatch) -> None:
     """On the way to a GPU a parameter keeps its identity and gets other memory; here, too."""
-    monkeypatch.setattr(torch.nn.Module, "to", lambda self, device: self if device == "cpu" else self._apply(torch.clone))
+    monkeypatch.setattr(
+        torch.nn.Module, "to", lambda self, device: self if device == "cpu" else self._apply(torch.clone)
+    )
 
 
 @pytest.mark.parametrize("fails", [False, True])
