@@ -20,7 +20,7 @@ import pytest
 import torch
 from tiny import tiny_policy
 from transformers import AutoModelForCausalLM
-from zero_on_cpu import ALGORITHM, TEMPERATURE, Job, Outcome, samples
+from zero_on_cpu import ALGORITHM, TEMPERATURE, Job, Outcome, run, samples
 
 from zerocoder.experience import batch_plan
 from zerocoder.runs import Layout, complete
@@ -161,6 +161,17 @@ def test_two_ranks_train_as_plain_pytorch_on_the_whole_batch(strategy: str, jobs
     assert [s["grad_norm"] for s in seen.stats] == pytest.approx([step.norm for step in expected], rel=1e-4)
     for step in (2, 3):
         assert error(hf(job, step), expected[step - 1]) < 1e-4
+
+
+def test_ddp_reduces_gradients_once_a_step(jobs: Jobs) -> None:
+    assert outcome(jobs.trained["ddp"].whole).reductions == 3
+
+
+def test_what_two_ranks_wrote_one_continues(jobs: Jobs, tmp_path: Path, expected: list[Step]) -> None:
+    whole = jobs.trained["ddp"].whole
+    alone = replace(whole, out=str(tmp_path), strategy="auto", resume=str(hf(whole, 2).parent))
+    run(alone, World())
+    assert error(hf(alone, 3), expected[2]) < 1e-4
 
 
 @pytest.mark.slow  # DeepSpeed compiles its optimizer for the CPU first
