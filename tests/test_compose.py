@@ -104,6 +104,11 @@ def test_overrides_win_in_any_order() -> None:
         (["model.revision=12"], "model.revision must be text or null, got 12 .*quotes"),
         (["data.limit=2"], "data.batch_size=8 is larger than data.limit=2"),
         (["trainer.strategy=deepspeed_stage_2"], "needs GPUs: set trainer.accelerator=gpu"),
+        (
+            ["trainer.offload_optimizer=true"],
+            "needs DeepSpeed, trainer.strategy is auto: set trainer.strategy=deepspeed",
+        ),
+        (["trainer=deepspeed", "trainer.precision=64-true"], "set trainer.precision=bf16-mixed"),
         (["callbacks.extra=[{x: 1}]"], r"callbacks.extra\[0\] must be a node with _target_"),
     ],
 )

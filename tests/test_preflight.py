@@ -91,6 +91,42 @@ def test_deepspeed_is_named_with_its_command(model: Path, problems: Path, monkey
         preflight.check_strategy(config(model, problems, "trainer=deepspeed"))
 
 
+def test_deepspeed_without_a_gpu(model: Path, problems: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("deepspeed")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    settings = config(model, problems, "trainer=deepspeed", "trainer.accelerator=auto")
+    with pytest.raises(ZeroCoderError, match="needs GPUs, and there are none here: set trainer.strategy=auto"):
+        preflight.check_strategy(settings)
+
+
+def test_weights_that_are_spread_cannot_be_sampled_from(
+    model: Path, problems: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("deepspeed")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    zero3 = ("trainer=deepspeed", "trainer.strategy=deepspeed_stage_3_offload", "rollout=transformers")
+    with pytest.raises(ZeroCoderError, match="set rollout=vllm, or trainer.strategy=deepspeed_stage_2"):
+        preflight.check_strategy(config(model, problems, *zero3))
+    found = preflight.check_strategy(config(model, problems, *zero3, "trainer.devices=1")).found
+    assert found.endswith(
+        "optimizer state, gradients, weights spread over 1 ranks, optimizer state and weights on the CPU"
+    )
+
+
+def test_disk_space_of_sharded_states_counts_the_weights_in_32_bit(
+    model: Path, problems: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parameters = (model / "model.safetensors").stat().st_size // 4
+    needed = parameters * (2 + 2 + 12) * 3
+    for free, fits in ((needed - 1, False), (needed + 1, True)):
+        monkeypatch.setattr(shutil, "disk_usage", lambda path, free=free: Usage(0, 0, free))
+        if fits:
+            preflight.check_disk(config(model, problems, "trainer=deepspeed"))
+        else:
+            with pytest.raises(ZeroCoderError, match="no disk space for the checkpoints: they need"):
+                preflight.check_disk(config(model, problems, "trainer=deepspeed"))
+
+
 def test_disk_space_is_asked_for_by_the_weights(model: Path, problems: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stored = (model / "model.safetensors").stat().st_size
     needed = 4 * stored * 3  # weights twice, two moments; two checkpoints are kept and a third is being written

@@ -15,7 +15,7 @@ import pytest
 from zerocoder.compose import load
 from zerocoder.config import Config
 from zerocoder.problems import ZeroCoderError
-from zerocoder.runs import RunFolder, complete
+from zerocoder.runs import Layout, RunFolder, complete
 
 
 def config(root: Path, *overrides: str) -> Config:
@@ -30,6 +30,22 @@ def checkpoint(run: RunFolder, step: int, parts: tuple[str, ...] = ("trainer.ckp
     if "trainer.ckpt" in parts:
         with zipfile.ZipFile(folder / "trainer.ckpt", "w") as state:  # as torch.save writes it
             state.writestr("data.pkl", "x" * 100)
+    Layout("auto", 1).write(folder)
+    return folder
+
+
+def sharded_checkpoint(run: RunFolder, step: int, layout: Layout) -> Path:
+    """As DeepSpeed writes it."""
+    folder = run.checkpoint_path(step)
+    parts = ["mp_rank_00_model_states", *(f"zero_pp_rank_{n}_mp_rank_00_optim_states" for n in range(layout.ranks))]
+    for part in parts:
+        file = folder / "trainer.ckpt" / "checkpoint" / f"{part}.pt"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with zipfile.ZipFile(file, "w") as state:
+            state.writestr("data.pkl", "x" * 100)
+    (folder / "hf").mkdir()
+    (folder / "hf" / "config.json").write_text("{}")
+    layout.write(folder)
     return folder
 
 
@@ -150,6 +166,29 @@ def test_other_settings_are_refused_and_longer_runs_are_not(tmp_path: Path) -> N
     with pytest.raises(ZeroCoderError, match=r"was run with trainer.seed=0 \(now 1\)"):
         RunFolder.open_for_resume(config(tmp_path, "trainer.resume=latest", "trainer.seed=1"))
     closed(RunFolder.open_for_resume(config(tmp_path, "trainer.resume=latest", "trainer.max_steps=99")))
+
+
+def test_another_number_of_ranks_is_refused_where_the_state_has_a_part_for_each(tmp_path: Path) -> None:
+    zero = ("trainer.accelerator=gpu", "trainer.strategy=deepspeed_stage_2", "trainer.devices=2")
+    run = closed(RunFolder.create(config(tmp_path, *zero)))
+    folder = sharded_checkpoint(run, 2, Layout("deepspeed_stage_2", 2))
+    assert complete(folder)
+    closed(RunFolder.open_for_resume(config(tmp_path, *zero, "trainer.resume=latest")))
+    message = (
+        r"in 2 parts, one for each rank of deepspeed_stage_2, and there are 4 ranks now: resume with 2 in all .*, or "
+        rf"start anew from its weights with model\.path={folder / 'hf'}$"
+    )
+    with pytest.raises(ZeroCoderError, match=message):
+        RunFolder.open_for_resume(config(tmp_path, *zero, "trainer.resume=latest", "trainer.num_nodes=2"))
+    (folder / "trainer.ckpt" / "checkpoint" / "zero_pp_rank_1_mp_rank_00_optim_states.pt").unlink()
+    assert not complete(folder)
+
+
+def test_another_number_of_ranks_continues_where_the_state_is_one_file(tmp_path: Path) -> None:
+    run = closed(RunFolder.create(config(tmp_path)))
+    checkpoint(run, 2)
+    again = closed(RunFolder.open_for_resume(config(tmp_path, "trainer.resume=latest", "trainer.devices=2")))
+    assert again.resume_step == 2
 
 
 def test_a_root_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ import pytest
 import torch
 from tiny import tiny_policy
 from transformers import AutoModelForCausalLM
-from zero_on_cpu import ALGORITHM, TEMPERATURE, Job, Outcome, samples
+from zero_on_cpu import ALGORITHM, TEMPERATURE, Job, Outcome, run, samples
 
 from zerocoder.experience import batch_plan
 from zerocoder.runs import Layout, complete
@@ -107,9 +107,14 @@ def hf(job: Job, step: int) -> Path:
     return Path(job.out, "checkpoints", f"step_{step:06}", "hf")
 
 
+def load(found: Path) -> dict[str, torch.Tensor]:
+    weights: dict[str, torch.Tensor] = AutoModelForCausalLM.from_pretrained(found).state_dict()
+    return weights
+
+
 def error(found: Path, wanted: Step) -> float:
     """How far a model folder's weights are from the wanted ones, as a share of what training changed."""
-    weights = AutoModelForCausalLM.from_pretrained(found).state_dict()
+    weights = load(found)
     start = tiny_policy().state_dict()
     off = sum((weights[name] - w).square().sum().item() for name, w in wanted.weights.items())
     changed = sum((start[name] - w).square().sum().item() for name, w in wanted.weights.items())
@@ -126,19 +131,24 @@ class Trained(NamedTuple):
 class Jobs(NamedTuple):
     trained: dict[str, Trained]
     refused: dict[tuple[str, str], Job]  # by strategy and what is wrong
+    halved: dict[int, Job]  # ZeRO in 16 bit, by stage
 
 
 @pytest.fixture(scope="module")
 def jobs(tmp_path_factory: pytest.TempPathFactory) -> Jobs:
     """Starting two processes takes longer than all of their training, so that one pair does it all."""
-    folder, jobs = tmp_path_factory.mktemp("ranks"), Jobs({}, {})
+    folder, jobs = tmp_path_factory.mktemp("ranks"), Jobs({}, {}, {})
     for strategy in STRATEGIES:
         whole = Job(str(folder / strategy), strategy, every=2, checkpointing=strategy.endswith("3"))
         resumed = replace(whole, out=f"{whole.out}_resumed", resume=str(hf(whole, 2).parent))
         jobs.trained[strategy] = Trained(whole, resumed)
     for strategy, bad in [("ddp", "advantages"), ("ddp", "log-probs"), *((s, "gradient") for s in STRATEGIES)]:
         jobs.refused[strategy, bad] = Job(str(folder / f"{strategy}_{bad}"), strategy, bad=bad)
-    launch([*(job for run in jobs.trained.values() for job in run), *jobs.refused.values()])
+    for stage in (1, 2, 3) if DEEPSPEED else ():
+        strategy = f"deepspeed_stage_{stage}"
+        jobs.halved[stage] = Job(str(folder / f"{strategy}_bf16"), strategy, precision="bf16-mixed")
+    trained = [job for run in jobs.trained.values() for job in run]
+    launch([*trained, *jobs.refused.values(), *jobs.halved.values()])
     return jobs
 
 
@@ -151,6 +161,39 @@ def test_two_ranks_train_as_plain_pytorch_on_the_whole_batch(strategy: str, jobs
     assert [s["grad_norm"] for s in seen.stats] == pytest.approx([step.norm for step in expected], rel=1e-4)
     for step in (2, 3):
         assert error(hf(job, step), expected[step - 1]) < 1e-4
+
+
+def test_ddp_reduces_gradients_once_a_step(jobs: Jobs) -> None:
+    assert outcome(jobs.trained["ddp"].whole).reductions == 3
+
+
+def test_what_two_ranks_wrote_one_continues(jobs: Jobs, tmp_path: Path, expected: list[Step]) -> None:
+    whole = jobs.trained["ddp"].whole
+    alone = replace(whole, out=str(tmp_path), strategy="auto", resume=str(hf(whole, 2).parent))
+    run(alone, World())
+    assert error(hf(alone, 3), expected[2]) < 1e-4
+
+
+@pytest.mark.slow  # DeepSpeed compiles its optimizer for the CPU first
+@missing
+def test_an_offloaded_optimizer_takes_the_same_steps(tmp_path: Path, expected: list[Step]) -> None:
+    offloaded = [
+        Job(str(tmp_path / "stage2"), "deepspeed_stage_2", offload_optimizer=True, every=2),
+        Job(str(tmp_path / "stage3"), "deepspeed_stage_3_offload", every=2),
+    ]
+    resumed = [replace(job, out=f"{job.out}_resumed", resume=str(hf(job, 2).parent)) for job in offloaded]
+    launch([*offloaded, *resumed])
+    for job in (*offloaded, *resumed):
+        assert error(hf(job, 3), expected[2]) < 1e-4
+
+
+@missing
+@pytest.mark.parametrize("stage", [1, 2, 3])
+def test_in_16_bit_the_steps_are_nearly_the_same(stage: int, jobs: Jobs, expected: list[Step]) -> None:
+    seen = outcome(jobs.halved[stage])
+    assert [s["grad_norm"] for s in seen.stats] == pytest.approx([step.norm for step in expected], rel=0.15)
+    assert next(iter(load(hf(jobs.halved[stage], 3)).values())).dtype is torch.bfloat16
+    assert 1e-4 < error(hf(jobs.halved[stage], 3), expected[2]) < 0.3
 
 
 def test_the_ranks_had_different_numbers_of_micro_batches() -> None:

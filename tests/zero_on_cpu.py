@@ -19,6 +19,8 @@ from lightning.fabric.plugins.environments import LightningEnvironment
 from lightning.pytorch.strategies import DDPStrategy, Strategy
 from scripted import scripted_sampler
 from tiny import tiny_policy, tiny_tokenizer
+from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
+from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
 from callbacks.checkpoints import Checkpoints
@@ -84,6 +86,17 @@ class Given(ZeroCoderModule):
 
     stats: list[dict[str, float]]
     bad: str | None = None
+    reductions = 0  # of DDP's buckets of gradients
+
+    def on_train_start(self) -> None:
+        super().on_train_start()
+        model = self.trainer.strategy.model
+        if isinstance(model, DistributedDataParallel):
+            model.register_comm_hook(None, self._reduce)
+
+    def _reduce(self, state, bucket):  # type: ignore[no-untyped-def]  # DDP compares annotations, and knows no strings
+        self.reductions += 1
+        return allreduce_hook(None, bucket)
 
     def training_step(self, batch: Any, batch_idx: int) -> None:
         mine = self.world.share(samples(self.global_step))
@@ -165,7 +178,7 @@ def run(job: Job, me: world.World) -> None:
         refused = str(error)
     initial = dict(tiny_policy().named_parameters())
     changed = [name for name, weight in policy_weights(policy) if not torch.equal(weight, initial[name].to(weight))]
-    outcome = Outcome(trainer.global_step, module.stats, refused, bool(changed))
+    outcome = Outcome(trainer.global_step, module.stats, refused, bool(changed), module.reductions)
     (Path(job.out) / f"rank{me.rank}.json").write_text(json.dumps(asdict(outcome)))
 
 
@@ -175,6 +188,7 @@ class Outcome:
     stats: list[dict[str, float]]  # of the steps that were done
     refused: str | None
     changed: bool  # the weights are not the initial ones
+    reductions: int
 
 
 if __name__ == "__main__":

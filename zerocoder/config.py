@@ -136,7 +136,7 @@ class DataConfig:
 
 
 ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps")
-PRECISIONS = ("32-true", "bf16-mixed", "bf16-true", "64-true")
+PRECISIONS = ("32-true", "bf16-mixed", "64-true")
 STRATEGY = re.compile(r"auto|ddp|deepspeed_stage_([123])(_offload)?")
 
 
@@ -168,7 +168,9 @@ class TrainerConfig:
     offload_reference: bool = False
     """Keep the reference on the CPU while it is not used."""
     precision: str = "32-true"
-    """Lightning's precision: 32-true, bf16-mixed (32-bit weights, 16-bit arithmetic), bf16-true, ..."""
+    """32-true; bf16-mixed: 16-bit arithmetic on 32-bit weights, with DeepSpeed on 16-bit weights beside those in 32; or
+    64-true. Not Lightning's bf16-true, which also rounds the frequencies of rotary positions, and in whose weights the
+    small steps of reinforcement learning are lost."""
     micro_batch_tokens: int = 16384
     """Tokens (with padding) of one forward and backward pass; memory, not the result, depends on it."""
     logprob_chunk: int = 1024
@@ -334,7 +336,7 @@ def _deepspeed_needs_a_gpu(trainer: TrainerConfig) -> None:
         )
     if trainer.precision == "64-true":
         raise ZeroCoderError(
-            f"trainer.strategy={trainer.strategy} computes in 32 or 16 bit: set trainer.precision=bf16-true"
+            f"trainer.strategy={trainer.strategy} computes in 32 or 16 bit: set trainer.precision=bf16-mixed"
         )
 
 

@@ -167,7 +167,8 @@ def check_disk(config: Config) -> Check:
     if isinstance(found, str):
         return Check("disk", f"{free / 2**30:.1f} GiB free at {existing}; known once the model is downloaded")
     parameters = weight_bytes(found) // _bytes_of(_stored_as(found))
-    trained_as = "bfloat16" if config.trainer.precision == "bf16-true" else config.model.dtype
+    sharded_bf16 = config.trainer.sharding is not None and config.trainer.precision == "bf16-mixed"
+    trained_as = "bfloat16" if sharded_bf16 else config.model.dtype
     needed = parameters * config.trainer.checkpoint_bytes(_bytes_of(trained_as)) * (max(keep, 1) + 1)
     if free < needed:
         raise ZeroCoderError(

@@ -33,12 +33,12 @@ class FrozenCopy:
 
     @contextmanager
     def model(self, device: torch.device) -> Iterator[PreTrainedModel]:
-        tensors = [*self._model.parameters(), *self._model.buffers()]
-        home = [tensor.data for tensor in tensors]
+        home = [(parameter, parameter.data) for parameter in self._model.parameters()]
         try:
             torch.nn.Module.to(self._model, device)
             yield self._model
         finally:
             if self._offload:
-                for tensor, data in zip(tensors, home, strict=True):
-                    tensor.data = data
+                for parameter, data in home:
+                    parameter.data = data
+                torch.nn.Module.to(self._model, "cpu")  # the buffers, which are small
