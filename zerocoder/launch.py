@@ -41,6 +41,7 @@ LAST_STEP_SECONDS = 600.0
 """The same after an interrupt, when they may be writing a checkpoint."""
 GRACE_SECONDS = 5.0
 """Between SIGTERM and SIGKILL."""
+PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _POLL_SECONDS = 0.05
 _TAIL = 40  # lines of a failed rank's output
 
@@ -191,7 +192,8 @@ class _Ranks:
 
     def run(self) -> int:
         lifeline, held = os.pipe()
-        before = {n: signal.signal(n, self._pass_on) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+        heard = [n for n in PASSED_ON if signal.getsignal(n) is not signal.SIG_IGN]  # not under nohup
+        before = {n: signal.signal(n, self._pass_on) for n in heard}
         try:
             port = _free_port()
             for rank in range(self.number):
