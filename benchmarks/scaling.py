@@ -121,7 +121,16 @@ def main() -> None:
         ("8 problems a GPU and step", [Setting(n, 8 * n) for n in args.gpus]),
     ):
         table = Table(title=title)
-        for head in ("GPUs", "problems", "rollout s", "training s", "collectives s", "verifier s", "step s", "answers/s/GPU"):
+        for head in (
+            "GPUs",
+            "problems",
+            "rollout s",
+            "training s",
+            "collectives s",
+            "verifier s",
+            "step s",
+            "answers/s/GPU",
+        ):
             table.add_column(head, justify="right")
         for row in rows(settings, args.core_seconds, args.cores_a_gpu):
             table.add_row(*row)

@@ -1,7 +1,8 @@
 """The memory plan: what a run holds on each GPU while it samples and while it trains, from the model's config alone.
 
-Both phases count, and the larger one has to fit (see `memory_fit`). Every part names what decides it. Weights, gradients and optimizer
-state are counted by the strategy; activations and logits are traced on the model's own code (see `tracing`).
+Both phases count, and the larger one has to fit (see `memory_fit`). Every part names what decides it. Weights,
+gradients and optimizer state are counted by the strategy; activations and logits are traced on the model's own code
+(see `tracing`).
 """
 
 from __future__ import annotations
