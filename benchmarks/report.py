@@ -75,7 +75,8 @@ class Exactness:
 class Report:
     """All findings of one run of a benchmark."""
 
-    def __init__(self) -> None:
+    def __init__(self, title: str = "verifier benchmark") -> None:
+        self.title = title
         self.facts: dict[str, Any] = {
             "python": platform.python_version(),
             "system": platform.platform(),
@@ -110,7 +111,7 @@ class Report:
     def table(self) -> Table:
         """All figures, and below them whether the matrices are exact."""
         facts = ", ".join(f"{name} {value}" for name, value in self.facts.items())
-        table = Table(title="verifier benchmark", caption=escape(facts), caption_justify="left")
+        table = Table(title=self.title, caption=escape(facts), caption_justify="left")
         for heading in ("part", "what"):
             table.add_column(heading)
         for heading in ("median", "rounds", "goal"):
