@@ -1,4 +1,4 @@
-"""One side of a training benchmark, in a process of its own: `python training_side.py SIDE SETTINGS`, both as told below.
+"""One side of a training benchmark, in a process of its own: `python grpo_side.py SIDE SETTINGS` (as JSON).
 
 A side prints JSON: seconds and CPU seconds of each measured repetition, and the peak of the resident memory beyond what
 was resident when the model and all that is to be measured had been set up. Both sides of a comparison get the same
@@ -237,6 +237,24 @@ def peak_ours(settings: Settings, meter: Meter) -> None:
     meter.run(lambda: ours.learn(samples))
 
 
+def whole_ours(settings: Settings, meter: Meter) -> None:
+    """Two steps without sampling: in the second one the optimizer's state is there too."""
+    from zerocoder.experience import TrainingSample
+
+    ours = Ours(settings)
+    samples = [
+        TrainingSample(tuple(prompt), tuple(answer), (-1.0,) * len(answer), 1.0)
+        for prompt, answer in _made_up(settings, ours.policy.config.vocab_size)
+    ]
+
+    def work() -> None:
+        for _ in range(2):
+            ours.learn(samples)
+            ours.step()
+
+    meter.run(work)
+
+
 def peak_trl(settings: Settings, meter: Meter) -> None:
     """TRL's loss of the same sequences and its backward pass, by the method that its training step calls."""
     import torch
@@ -287,7 +305,7 @@ def _prompt_ids(tokenizer: Any, text: str) -> list[int]:
     return list(tokenizer.encode(shown, add_special_tokens=False))
 
 
-SIDES = {side.__name__: side for side in (grpo_ours, grpo_trl, pass_ours, pass_bare, peak_ours, peak_trl)}
+SIDES = {side.__name__: side for side in (grpo_ours, grpo_trl, pass_ours, pass_bare, peak_ours, peak_trl, whole_ours)}
 
 
 def main() -> None:

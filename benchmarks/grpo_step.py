@@ -1,7 +1,7 @@
-"""How fast training is and what it needs beside others: `python benchmarks/training.py`. See docs/performance.md.
+"""How fast training is and what it needs beside others: `python benchmarks/grpo_step.py`. See docs/performance.md.
 
-Both sides of a ratio do the same work in fresh processes, in turns; the medians are compared. Wall time and CPU time are
-both shown: on a machine that others use too, the CPU time is the steadier of the two.
+Both sides of a ratio do the same work in fresh processes, in turns; the medians are compared. Wall time and CPU
+time are both shown: on a machine that others use too, the CPU time is the steadier of the two.
 """
 
 from __future__ import annotations
@@ -17,22 +17,24 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
-
-from report import Report
 from rich.console import Console
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks import command
+from benchmarks.report import Report
+from zerocoder.files import write_json
 from zerocoder.models import resolve
 from zerocoder.problems import ZeroCoderError
 
+SIDE = Path(__file__).parent / "grpo_side.py"
 PARTS = ("step", "peak", "pass")
 VOCABULARY = 151_936  # of Qwen2.5
 
 
 def side(name: str, **settings: Any) -> dict[str, Any]:
     """What a fresh process measured. Raises RuntimeError with what it said when it fails."""
-    command = [sys.executable, str(ROOT / "benchmarks" / "training_side.py"), name, json.dumps(settings)]
+    command = [sys.executable, str(SIDE), name, json.dumps(settings)]
     quiet = {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": str(settings["threads"])}
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **quiet})
     if done.returncode:
@@ -127,21 +129,21 @@ def random_folder(
         yield Path(folder)
 
 
-def main() -> int:
+def main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--parts", default=",".join(PARTS), help=f"comma list of {', '.join(PARTS)}")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--json", type=Path, help="write all figures to this file too")
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     report = Report("training benchmark")
     for part in args.parts.split(","):
         {"step": measure_step, "peak": measure_peak, "pass": measure_pass}[part](report, args.rounds, args.threads)
     Console().print(report.table())
     if args.json is not None:
-        args.json.write_text(json.dumps(report.as_json(), indent=2) + "\n")
+        write_json(args.json, report.as_json())
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command.run(main)

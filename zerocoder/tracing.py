@@ -55,15 +55,40 @@ class Trace:
     head_bytes: int  # the head's own peak, logits in chunks included
 
 
+@dataclass(frozen=True)
+class _Peaks:
+    """Bytes of a model of some depth. Each is a straight line over the depth; the larger of two lines is none."""
+
+    parameters: int
+    trained: int
+    largest: int
+    layers: int  # until the gradient has come down to the embedding: what was kept for each layer is still there
+    layers_end: int  # from then on: the embedding's gradient
+    policy: int  # the same of layers and head together
+    policy_end: int
+    forward: int
+    head: int
+
+    def at_depth(self, depth: int, deeper: _Peaks) -> _Peaks:
+        """Of a model of `depth` layers, given this one with one layer and that with two."""
+        ours, theirs = vars(self), vars(deeper)
+        return _Peaks(**{name: a + (theirs[name] - a) * (depth - 1) for name, a in ours.items()})
+
+
 def trace(architecture: PretrainedConfig, settings: Pass) -> Trace:
     """Measure one pass with and one without gradient."""
-    depth = architecture.num_hidden_layers
-    if depth <= 2:
-        return _trace(architecture, settings)
-    one, two = (_trace(_cut(architecture, n), settings) for n in (1, 2))
-    # Layers are alike: what two take more than one, each further one does.
-    kept = {name: a + (b - a) * (depth - 1) for (name, a), b in zip(vars(one).items(), vars(two).values(), strict=True)}
-    return Trace(**{**kept, "largest": max(one.largest, two.largest)})
+    one, two = (_peaks(_cut(architecture, n), settings) for n in (1, 2))
+    found = one.at_depth(architecture.num_hidden_layers, two)
+    layers, policy = max(found.layers, found.layers_end), max(found.policy, found.policy_end)
+    return Trace(
+        found.parameters,
+        found.trained,
+        largest=max(one.largest, two.largest),
+        backward=layers,
+        backward_head=max(0, policy - layers),
+        forward=found.forward,
+        head_bytes=found.head,
+    )
 
 
 def _cut(architecture: PretrainedConfig, depth: int) -> PretrainedConfig:
@@ -74,7 +99,7 @@ def _cut(architecture: PretrainedConfig, depth: int) -> PretrainedConfig:
     return shallow
 
 
-def _trace(architecture: PretrainedConfig, settings: Pass) -> Trace:
+def _peaks(architecture: PretrainedConfig, settings: Pass) -> _Peaks:
     policy = _build(architecture, settings)
     with FakeTensorMode():
         _become_fake(policy)
@@ -82,17 +107,19 @@ def _trace(architecture: PretrainedConfig, settings: Pass) -> Trace:
         trained = [p for p in parameters if p.requires_grad]
         for p in trained:  # of the micro-batches before: new gradients are added to them
             p.grad = torch.empty_like(p)
-        kept, backward, head = _passes(policy, settings)
+        layers, both = _layers(policy, settings), _policy(policy, settings)
         with torch.no_grad():
-            _, forward, head_forward = _passes(policy, settings)
-        return Trace(
+            forward = _policy(policy, settings)
+        return _Peaks(
             parameters=sum(p.numel() for p in parameters),
             trained=sum(p.numel() for p in trained),
             largest=max(p.numel() for p in trained),
-            backward=backward,
-            backward_head=max(0, kept + head - backward),
-            forward=max(forward, head_forward),
-            head_bytes=head,
+            layers=layers.before,
+            layers_end=layers.peak,
+            policy=both.before,
+            policy_end=both.peak,
+            forward=forward.peak,
+            head=_head(policy, settings).peak,
         )
 
 
@@ -133,36 +160,81 @@ def _become_fake(policy: PreTrainedModel) -> None:
                     own[name] = made[id(tensor)]  # tied ones stay tied
 
 
-def _passes(policy: PreTrainedModel, settings: Pass) -> tuple[int, int, int]:
-    """(bytes that are left after the layers' forward pass, the layers' peak, the head's peak)."""
+def _layers(policy: PreTrainedModel, settings: Pass) -> _Living:
+    """The layers' passes."""
+    with _autocast(settings), _Living(policy) as living:
+        hidden = _hidden(policy, settings)
+        hidden.backward(torch.empty_like(hidden))
+    return living
+
+
+def _head(policy: PreTrainedModel, settings: Pass) -> _Living:
+    """The head's passes."""
+    head = policy.get_output_embeddings()
+    hidden = torch.empty(settings.completion_tokens, head.in_features, dtype=settings.dtype, requires_grad=True)
+    with _autocast(settings), _Living(policy) as living:
+        out = _logprobs(policy, hidden, settings)
+        out.backward(torch.empty_like(out))
+    return living
+
+
+def _policy(policy: PreTrainedModel, settings: Pass) -> _Living:
+    """Both together, which is not their sum, nor does one hide the other: a head that shares the embedding's weights
+    has its gradient wait for the embedding's, which comes last."""
+    with _autocast(settings), _Living(policy) as living:
+        hidden = _hidden(policy, settings)
+        out = _logprobs(policy, hidden.flatten(0, 1)[torch.arange(settings.completion_tokens)], settings)
+        if out.requires_grad:
+            out.backward(torch.empty_like(out))
+    return living
+
+
+def _hidden(policy: PreTrainedModel, settings: Pass) -> Tensor:
     rows, width = settings.rows, settings.width
     ids = torch.zeros(rows, width, dtype=torch.long)
     mask = torch.ones(rows, 1, width, width, dtype=torch.bool) if settings.masked else None
-    autocast = torch.autocast("cpu", dtype=torch.bfloat16, enabled=settings.mixed)
-    with autocast, _Living(policy) as layers:
-        hidden = policy.base_model(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
-        kept = layers.bytes
-        if hidden.requires_grad:
-            hidden.backward(torch.empty_like(hidden))
-    tokens = settings.completion_tokens
-    states = torch.empty(tokens, hidden.shape[-1], dtype=hidden.dtype, requires_grad=torch.is_grad_enabled())
-    targets = torch.zeros(tokens, dtype=torch.long)
-    with autocast, _Living(policy) as head:
-        out = head_logprobs(policy.get_output_embeddings(), states, targets, 0.7, settings.chunk).logprobs
-        if out.requires_grad:
-            out.backward(torch.empty_like(out))
-    return kept, layers.peak, head.peak
+    hidden: Tensor = policy.base_model(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
+    return hidden
+
+
+def _logprobs(policy: PreTrainedModel, hidden: Tensor, settings: Pass) -> Tensor:
+    targets = torch.zeros(len(hidden), dtype=torch.long)
+    return head_logprobs(policy.get_output_embeddings(), hidden, targets, 0.7, settings.chunk).logprobs
+
+
+def _autocast(settings: Pass) -> torch.autocast:
+    return torch.autocast("cpu", dtype=torch.bfloat16, enabled=settings.mixed)
 
 
 class _Living(TorchDispatchMode):
-    """Counts the bytes of all tensors that come to be within it and still live, but those of `model` itself."""
+    """Counts the bytes of all tensors that come to be within it and still live, but those of `model` itself.
 
-    def __init__(self, model: nn.Module) -> None:
+    `before` is the peak until the gradient reaches the embedding, `peak` the one since; without that, all is `peak`.
+    """
+
+    def __init__(self, model: PreTrainedModel) -> None:
         super().__init__()
-        self.bytes = self.peak = 0
+        self.bytes = self.peak = self.before = 0
+        self._embedding: nn.Module = model.get_input_embeddings()
         own = [*model.parameters(), *model.buffers()]
         own += [p.grad for p in model.parameters() if p.grad is not None]
         self._known = {tensor.untyped_storage()._cdata for tensor in own}
+
+    def __enter__(self) -> _Living:
+        self._hook = self._embedding.register_forward_hook(self._watch)
+        super().__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        super().__exit__(*error)
+        self._hook.remove()
+
+    def _watch(self, module: nn.Module, inputs: Any, output: Tensor) -> None:
+        if output.requires_grad:
+            output.register_hook(self._reached)
+
+    def _reached(self, gradient: Tensor) -> None:
+        self.before, self.peak = self.peak, self.bytes
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
