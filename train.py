@@ -7,6 +7,7 @@ Composes the config, builds executor, policy, data, module and callbacks, and ha
 from __future__ import annotations
 
 import copy
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,14 +75,15 @@ def announce(config: Config, run: RunFolder, isolation: str) -> None:
 def train(config: Config, run: RunFolder, executor: Executor, world: World) -> None:
     """Build the parts, filter the problems, train between two evaluations, write the summary."""
     module, data = build(config, executor, world)
-    data.load()
-    logger = build_logger(config, run)
-    before = evaluate(config, run, module, data, logger, "before")
-    data.prepare(module.policy, module.sampler, executor)
-    report_data(data)
-    trainer = build_trainer(config, run, module, data, logger)
-    fit(trainer, module, data, run)
-    after = evaluate(config, run, module, data, logger, "after")
+    with closing(module.sampler.engine):
+        data.load()
+        logger = build_logger(config, run)
+        before = evaluate(config, run, module, data, logger, "before")
+        data.prepare(module.policy, module.sampler, executor)
+        report_data(data)
+        trainer = build_trainer(config, run, module, data, logger)
+        fit(trainer, module, data, run)
+        after = evaluate(config, run, module, data, logger, "after")
     if world.is_main:
         finish(config, run, trainer, before, after)
 

@@ -93,7 +93,7 @@ class Assessment:
         if self._overlap:
             with self._clock("rollout"):  # first what the consensus of all others waits for
                 return self._sampler.draw([*first, *draws], lambda n, g: self._take(n - len(first), g))[len(first) :]
-        if first:
+        if self._recalibration is not None:
             with self._clock("calibration"):
                 self._sampler.draw(first, lambda n, g: self._take(n - len(first), g))
                 self._calibrated.result()

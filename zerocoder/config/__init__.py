@@ -1,0 +1,152 @@
+"""The typed schema of conf/: what can be set, its type, unit, range and effect.
+
+Importing this file needs no torch, so that every key of a command line is checked before anything heavy is loaded.
+`zerocoder.compose` turns YAML files and overrides into a `Config`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from zerocoder.config.algorithm import AlgorithmConfig, TestUnit
+from zerocoder.config.callbacks import (
+    CallbacksConfig,
+    CheckpointsConfig,
+    RecalibrationConfig,
+    SamplesConfig,
+    SelectionNoiseConfig,
+)
+from zerocoder.config.data import DataConfig
+from zerocoder.config.model import ArchitectureConfig, DType, LoraConfig, ModelConfig
+from zerocoder.config.rules import require, require_one_of
+from zerocoder.config.trainer import ACCELERATORS, PRECISIONS, STRATEGY, Packing, Sharding, TrainerConfig
+from zerocoder.execution.config import VerifierConfig
+from zerocoder.problems import ZeroCoderError
+
+__all__ = [
+    "ACCELERATORS",
+    "PRECISIONS",
+    "STRATEGY",
+    "AlgorithmConfig",
+    "ArchitectureConfig",
+    "CallbacksConfig",
+    "CheckpointsConfig",
+    "Config",
+    "DType",
+    "DataConfig",
+    "EvaluationConfig",
+    "LoraConfig",
+    "ModelConfig",
+    "Packing",
+    "RecalibrationConfig",
+    "SamplesConfig",
+    "SelectionNoiseConfig",
+    "Sharding",
+    "TestUnit",
+    "TrainerConfig",
+    "require",
+    "require_one_of",
+]
+
+
+@dataclass(frozen=True)
+class Config:
+    """A whole run. `selector`, `rollout`, `verifier`, `data.source` are built from the class that `_target_` names."""
+
+    experiment: str = "default"
+    """Names the folder of the runs."""
+    dry_run: bool = False
+    """Check everything (model, data, devices, disk, extras), train nothing."""
+    algorithm: AlgorithmConfig = field(default_factory=AlgorithmConfig)
+    selector: Any = None
+    model: ModelConfig = field(default_factory=ModelConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    rollout: Any = None
+    verifier: Any = field(default_factory=VerifierConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    callbacks: CallbacksConfig = field(default_factory=CallbacksConfig)
+
+    def __post_init__(self) -> None:
+        named = re.fullmatch(r"[\w.-]*\w[\w.-]*", self.experiment)
+        require(named is not None, "experiment", "a name of letters, digits, '.', '_' and '-'", repr(self.experiment))
+        _deepspeed_needs_a_gpu(self.trainer)
+        _limit_holds_a_batch(self.data)
+        _batch_divides_over_ranks(self.data.batch_size, self.trainer)
+        _dyb4_needs_labels(self)
+
+
+def _deepspeed_needs_a_gpu(trainer: TrainerConfig) -> None:
+    if trainer.sharding is None:
+        if trainer.offload_optimizer:
+            raise ZeroCoderError(
+                f"trainer.offload_optimizer needs DeepSpeed, trainer.strategy is {trainer.strategy}: "
+                "set trainer.strategy=deepspeed_stage_2, or trainer.offload_optimizer=false"
+            )
+        return
+    if trainer.accelerator in ("cpu", "mps"):
+        raise ZeroCoderError(
+            f"trainer.strategy={trainer.strategy} needs GPUs: set trainer.accelerator=gpu, or trainer.strategy=auto"
+        )
+    if trainer.precision == "64-true":
+        raise ZeroCoderError(
+            f"trainer.strategy={trainer.strategy} computes in 32 or 16 bit: set trainer.precision=bf16-mixed"
+        )
+
+
+def _limit_holds_a_batch(data: DataConfig) -> None:
+    if data.limit is not None and data.limit < data.batch_size:
+        raise ZeroCoderError(
+            f"data.batch_size={data.batch_size} is larger than data.limit={data.limit}; lower it or raise data.limit"
+        )
+
+
+def _batch_divides_over_ranks(batch_size: int, trainer: TrainerConfig) -> None:
+    ranks = trainer.devices * trainer.num_nodes
+    if batch_size % ranks:
+        below = batch_size // ranks * ranks
+        nearest = f"{below} or {below + ranks}" if below else f"{ranks}"
+        raise ZeroCoderError(
+            f"data.batch_size={batch_size} cannot be shared out evenly over {ranks} ranks (trainer.devices="
+            f"{trainer.devices} x trainer.num_nodes={trainer.num_nodes}): set data.batch_size={nearest}"
+        )
+
+
+def _dyb4_needs_labels(config: Config) -> None:
+    if getattr(config.selector, "needs_labels", False) and not config.data.calibration:
+        raise ZeroCoderError(
+            f"selector={config.selector.name} chooses its priors on labelled problems, and data.calibration is 0: "
+            "set data.calibration=10, or take selector=b4, codet or maxpass, which need no labels"
+        )
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """What evaluate.py measures: one model, or several side by side, on benchmarks."""
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    benchmarks: list[str] = field(default_factory=lambda: ["builtin"])
+    """Names of benchmarks; one name needs no brackets."""
+    compare: list[str] = field(default_factory=list)
+    """Further models (as model.path takes them) for columns of their own."""
+    output: str | None = None
+    """Folder of the tables and the per-item results; null is runs/evaluate/<date-time>."""
+    limit: int | None = None
+    """Use only so many problems of each benchmark (a seeded sample)."""
+    seed: int = 0
+    accelerator: str = "auto"
+    threads: int | None = None
+    """CPU threads of torch; null lets torch choose."""
+    max_mutants: int = 16
+    """At most so many mutants of a reference solution judge a test, a seeded sample of them."""
+    rollout: Any = None
+    verifier: Any = field(default_factory=VerifierConfig)
+
+    def __post_init__(self) -> None:
+        require(len(self.benchmarks) > 0, "benchmarks", "at least one name", self.benchmarks)
+        require(self.limit is None or self.limit > 0, "limit", "> 0 or null", self.limit)
+        require(0 <= self.seed < 2**32, "seed", "between 0 and 2**32 - 1", self.seed)
+        require_one_of(self.accelerator, ACCELERATORS, "accelerator")
+        require(self.threads is None or self.threads > 0, "threads", "> 0 or null", self.threads)
+        require(self.max_mutants > 0, "max_mutants", "> 0", self.max_mutants)
