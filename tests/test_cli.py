@@ -47,3 +47,11 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
 
 def test_version() -> None:
     assert run("train.py", "--version").stdout.startswith("zerocoder 0.")
+
+
+@pytest.mark.parametrize("script", ["train", "evaluate"])
+def test_a_command_line_is_read_before_anything_heavy_is_loaded(script: str) -> None:
+    heavy = "{'torch', 'transformers', 'lightning', 'vllm', 'deepspeed', 'peft', 'ray'}"
+    code = f"import sys, {script}; print(sorted({heavy} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stdout + done.stderr

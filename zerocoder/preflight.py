@@ -21,7 +21,6 @@ from rich.text import Text
 
 from zerocoder import memory
 from zerocoder.config import Config
-from zerocoder.lora import require_peft
 from zerocoder.memory_fit import require_fit
 from zerocoder.models import resolve
 from zerocoder.problems import ZeroCoderError
@@ -220,6 +219,8 @@ def _bytes_of(dtype: str) -> int:
 def check_memory(config: Config) -> Check:
     """The run fits, by its memory plan. A model that is not here yet and of unknown architecture is let through."""
     if config.model.lora is not None:
+        from zerocoder.lora import require_peft
+
         require_peft()
     try:
         plan = memory.make_plan(config)

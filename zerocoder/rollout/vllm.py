@@ -48,7 +48,7 @@ class VllmRollout(RolloutSettings):
     """Tokens of prompt and answer together that there is room for; null is their sum, within the model's limit."""
     dtype: DType | None = None
     """Number format of the engine's weights; null is the policy's."""
-    gpu_memory_utilization: float = 0.5
+    gpu_memory_utilization: float = 0.4
     """Share of a GPU's memory for the engine's weights, activations and KV cache. Not used on CPUs."""
     kv_cache_gb: float = 2.0
     """GiB of the KV cache on a CPU. Not used on GPUs."""
