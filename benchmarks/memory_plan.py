@@ -1,4 +1,4 @@
-"""The memory plan beside what a training step really takes: `python benchmarks/memory_plan.py`. See docs/performance.md.
+"""The memory plan beside what training really takes: `python benchmarks/memory_plan.py`. See docs/performance.md.
 
 A fresh process trains two steps on made-up sequences of the planned lengths, and the kernel tells the peak of its
 resident memory beyond what was resident with the model loaded. On CPUs that is the plan's training phase without the

@@ -148,3 +148,55 @@ def test_an_unknown_model_is_let_through() -> None:
     unknown = replace(config.model, path="some-org/some-model")
     with pytest.raises(memory.UnknownArchitecture, match="known once some-org/some-model is downloaded"):
         make_plan(Config(model=unknown, rollout=config.rollout))
+
+
+@pytest.mark.gpu
+def test_the_plan_is_what_a_gpu_gives_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """One training step of a model of Qwen2.5's kind, bf16, against PyTorch's own count of the peak."""
+    from test_grpo import sample
+    from transformers import Qwen2Config, Qwen2ForCausalLM
+
+    from zerocoder.config import AlgorithmConfig, TrainerConfig
+    from zerocoder.experience import Experience
+    from zerocoder.learner import Learner
+    from zerocoder.strategies import adamw
+    from zerocoder.world import current
+
+    monkeypatch.undo()
+    config = Qwen2Config(
+        vocab_size=50_000,
+        hidden_size=1024,
+        intermediate_size=4096,
+        num_hidden_layers=12,
+        num_attention_heads=16,
+        num_key_value_heads=4,
+    )
+    Qwen2ForCausalLM(config).to(torch.bfloat16).save_pretrained(tmp_path)
+    run = load(
+        [
+            "model=huggingface",
+            f"model.path='{tmp_path}'",
+            "model.dtype=bfloat16",
+            "model.max_prompt_tokens=64",
+            "rollout.max_new_tokens=960",
+            "algorithm.kl_coefficient=0",
+            "trainer=gpu",
+            "trainer.precision=bf16-true",
+            "trainer.micro_batch_tokens=8192",
+        ]
+    )
+    planned = sum(part.bytes for part in make_plan(run).training if part.name != "CUDA")
+    torch.cuda.empty_cache()
+    policy = Qwen2ForCausalLM.from_pretrained(tmp_path, dtype=torch.bfloat16).to("cuda").train()
+    device = torch.device("cuda")
+    trainer = TrainerConfig(micro_batch_tokens=8192, logprob_chunk=run.trainer.logprob_chunk)
+    learner = Learner(policy, None, AlgorithmConfig(), trainer, 0.7, current())
+    optimizer = adamw(list(policy.parameters()), AlgorithmConfig(), trainer)
+    experience = Experience(tuple(sample(64 - n, 960, 1.0, n) for n in range(16)))
+    torch.cuda.reset_peak_memory_stats()
+    for _ in range(2):  # in the second step the optimizer's state is there
+        for batch, _ in learner.micro_batches(experience, device):
+            (learner.loss(batch)[0] / experience.tokens).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    assert planned == pytest.approx(torch.cuda.max_memory_allocated(), rel=0.1)
