@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 import warnings
@@ -34,7 +35,11 @@ def quiet_libraries() -> None:
     warnings.filterwarnings("ignore", message=r".*in eval mode at the start of training.*")
     for name in ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    import torch
     from transformers.utils import logging as transformers_logging
+
+    if not torch.cuda.is_available():  # DeepSpeed, which others load where it is installed, would say so itself
+        os.environ.setdefault("DS_ACCELERATOR", "cpu")
 
     transformers_logging.disable_progress_bar()
 
