@@ -222,19 +222,24 @@ class Meta(type):
         return (list, object) if name == "__mro__" else list if name == "__class__" else "x"
 
 
-class Claims(metaclass=Meta):
-    """No list at all."""
+def claimants() -> list[Any]:
+    """The class is none of the module's names: whoever looks through all modules, as vLLM does, stumbles over it."""
 
-    __class__ = list  # type: ignore[assignment]
+    class Claims(metaclass=Meta):
+        """No list at all."""
 
-    def __iter__(self) -> Any:
-        return iter([1])
+        __class__ = list  # type: ignore[assignment]
 
-    def __reduce__(self) -> Any:
-        return list, ([1],)
+        def __iter__(self) -> Any:
+            return iter([1])
 
-    def __getattr__(self, name: str) -> Any:
-        return lambda *_: [1]
+        def __reduce__(self) -> Any:
+            return list, ([1],)
+
+        def __getattr__(self, name: str) -> Any:
+            return lambda *_: [1]
+
+    return [Claims(), {1: Claims()}, Claims]
 
 
 class Shortened(type):
@@ -246,7 +251,7 @@ class Orphan(list, metaclass=Shortened):  # type: ignore[type-arg]
     """A list that does not say so."""
 
 
-@pytest.mark.parametrize("value", [Claims(), Orphan([1]), Meta("X", (), {})(), {1: Claims()}, Claims, enum, np.matrix])
+@pytest.mark.parametrize("value", [*claimants(), Orphan([1]), Meta("X", (), {})(), enum, np.matrix])
 def test_claims_have_no_say(value: Any) -> None:
     with pytest.raises(codec.Unsupported):
         codec.dumps(value, iterators=True)
