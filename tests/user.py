@@ -6,8 +6,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 ROOT = Path(__file__).parents[1]
 
@@ -60,3 +63,28 @@ class User:
 
     def train(self, *args: str) -> subprocess.CompletedProcess[str]:
         return self.run("train.py", f"trainer.root={self.home / 'runs'}", *SMALL, *args)
+
+
+def run_folder(user: User) -> Path:
+    """The only run below the user's runs/."""
+    (folder,) = [p for p in (user.home / "runs").glob("*/*") if not p.is_symlink()]
+    return folder
+
+
+def same(a: Any, b: Any) -> bool:
+    """Whether two states of a checkpoint are equal, bit for bit."""
+    if isinstance(a, torch.Tensor):
+        return torch.equal(a, b)
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
+    return bool(a == b)
+
+
+def scalars(run: Path) -> dict[str, list[tuple[int, float]]]:
+    """What TensorBoard shows, (step, value) by name; seconds are left out."""
+    board = EventAccumulator(str(run / "tensorboard"), size_guidance={"scalars": 0})
+    board.Reload()
+    tags = [tag for tag in board.Tags()["scalars"] if not tag.startswith("time/")]
+    return {tag: [(e.step, e.value) for e in board.Scalars(tag)] for tag in tags}

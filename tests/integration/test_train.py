@@ -12,38 +12,12 @@ from typing import Any
 
 import pytest
 import torch
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from transformers import AutoModelForCausalLM, AutoTokenizer
-from user import SMALL, User
-
-
-def run_folder(user: User) -> Path:
-    (folder,) = [p for p in (user.home / "runs").glob("*/*") if not p.is_symlink()]
-    return folder
-
-
-def scalars(run: Path) -> dict[str, list[tuple[int, float]]]:
-    board = EventAccumulator(str(run / "tensorboard"), size_guidance={"scalars": 0})
-    board.Reload()
-    return {
-        tag: [(e.step, e.value) for e in board.Scalars(tag)]
-        for tag in board.Tags()["scalars"]
-        if not tag.startswith("time/")
-    }
+from user import SMALL, User, run_folder, same, scalars
 
 
 def state(run: Path, step: int) -> dict[str, Any]:
     return torch.load(run / "checkpoints" / f"step_{step:06}" / "trainer.ckpt", weights_only=False)
-
-
-def same(a: Any, b: Any) -> bool:
-    if isinstance(a, torch.Tensor):
-        return torch.equal(a, b)
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
-    if isinstance(a, list | tuple):
-        return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
-    return bool(a == b)
 
 
 def children_of(pid: int) -> list[int]:

@@ -15,8 +15,7 @@ from typing import Any
 import pytest
 import torch
 from execution_helpers import all_gone, descendants, wait_until
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from user import ROOT, SMALL, User
+from user import ROOT, SMALL, User, run_folder, scalars
 
 TWO = ("trainer.accelerator=cpu", "trainer.devices=2")
 QUICK = ("data.limit=6", "data.calibration=1", "rollout.solutions=2", "rollout.tests=2", "rollout.max_new_tokens=24")
@@ -26,18 +25,6 @@ QUICK = ("data.limit=6", "data.calibration=1", "rollout.solutions=2", "rollout.t
 def user(user: User) -> User:
     user.env["OMP_NUM_THREADS"] = "1"
     return user
-
-
-def run_folder(user: User) -> Path:
-    (folder,) = [p for p in (user.home / "runs").glob("*/*") if not p.is_symlink()]
-    return folder
-
-
-def scalars(run: Path) -> dict[str, list[tuple[int, float]]]:
-    board = EventAccumulator(str(run / "tensorboard"), size_guidance={"scalars": 0})
-    board.Reload()
-    tags = [tag for tag in board.Tags()["scalars"] if not tag.startswith("time/")]
-    return {tag: [(e.step, e.value) for e in board.Scalars(tag)] for tag in tags}
 
 
 def state(run: Path) -> dict[str, Any]:

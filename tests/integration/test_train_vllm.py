@@ -15,7 +15,7 @@ import torch
 from scripted import DOUBLE
 from tiny import tiny_policy, tiny_tokenizer
 from torch.utils.data import DataLoader
-from user import SMALL, User
+from user import SMALL, User, run_folder, same
 
 from callbacks.weight_sync import WeightSync
 from zerocoder.config import AlgorithmConfig, Config, TrainerConfig
@@ -145,21 +145,6 @@ def test_weights_that_do_not_take_stop_the_run(
 
 
 ENGINE = ("rollout=vllm", "rollout.kv_cache_gb=0.5", "callbacks.checkpoints.every=2")
-
-
-def run_folder(user: User) -> Path:
-    (folder,) = [p for p in (user.home / "runs").glob("*/*") if not p.is_symlink()]
-    return folder
-
-
-def same(a: Any, b: Any) -> bool:
-    if isinstance(a, torch.Tensor):
-        return torch.equal(a, b)
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
-    if isinstance(a, list | tuple):
-        return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
-    return bool(a == b)
 
 
 def test_resume_after_sigkill_repeats_the_unbroken_run(user: User, tmp_path: Path) -> None:

@@ -72,43 +72,17 @@ def evaluate_policy(
     """
     start = time.perf_counter()
     progress = on_progress or (lambda stage, done, total: None)
-    own = _items(
-        engine,
-        tokenizer,
-        prompt_style,
-        world.share(problems),
-        executor,
-        sampling,
-        max_prompt_tokens,
-        max_mutants,
-        progress,
-        roles,
-    )
-    return score(world.merge(world.gather(own)), time.perf_counter() - start)
-
-
-def _items(
-    engine: RolloutEngine,
-    tokenizer: PreTrainedTokenizerBase,
-    prompt_style: PromptStyle,
-    problems: Sequence[Problem],
-    executor: Executor,
-    sampling: Sampling,
-    max_prompt_tokens: int,
-    max_mutants: int,
-    progress: OnProgress,
-    roles: Sequence[Role],
-) -> list[Item]:
-    """What the problems came to, in order."""
-    coder_turns = [p for p in problems if Role.CODER in roles]
-    tester_turns = [p for p in problems if Role.TESTER in roles and p.label is not None and p.label.solution]
+    mine = world.share(problems)
+    coder_turns = [p for p in mine if Role.CODER in roles]
+    tester_turns = [p for p in mine if Role.TESTER in roles and p.label is not None and p.label.solution]
     turns = [(p, Role.CODER) for p in coder_turns] + [(p, Role.TESTER) for p in tester_turns]
     asked = _ask(engine, tokenizer, prompt_style, turns, sampling.greedy(), max_prompt_tokens, progress)
     coder = _judge_programs(asked[: len(coder_turns)], executor, progress)
     tester = _judge_tests(asked[len(coder_turns) :], executor, max_mutants, progress)
     coder_items = dict(zip((p.id for p in coder_turns), coder, strict=True))
     tester_items = dict(zip((p.id for p in tester_turns), tester, strict=True))
-    return [Item(p.id, p.source, p.difficulty, coder_items.get(p.id), tester_items.get(p.id)) for p in problems]
+    items = [Item(p.id, p.source, p.difficulty, coder_items.get(p.id), tester_items.get(p.id)) for p in mine]
+    return score(world.merge(world.gather(items)), time.perf_counter() - start)
 
 
 def _ask(
