@@ -9,7 +9,7 @@ import lightning as L
 import pytest
 import torch
 from scripted import DOUBLE, DOUBLE_SOLUTIONS, DOUBLE_TESTS, scripted_sampler
-from tiny import tiny_policy
+from tiny import plain_trainer, tiny_policy
 from torch.utils.data import DataLoader
 
 from zerocoder.config import AlgorithmConfig, Config, TrainerConfig
@@ -70,16 +70,7 @@ def build(
 
 def fit(module: ZeroCoderModule, problem: Problem, steps: int) -> Record:
     record = Record()
-    trainer = L.Trainer(
-        max_steps=steps,
-        max_epochs=-1,
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        callbacks=[record],
-    )
+    trainer = plain_trainer(steps, [record])
     trainer.fit(module, datamodule=Repeat(problem, steps))
     assert trainer.global_step == steps
     return record

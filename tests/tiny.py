@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import lightning as L
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
@@ -43,3 +46,18 @@ def tiny_policy(seed: int = 0, tied: bool = True, hidden: int = 32, vocabulary: 
         initializer_range=0.3,  # peaked enough that top-p and argmax have something to choose
     )
     return LlamaForCausalLM(config).eval()
+
+
+def plain_trainer(steps: int, callbacks: list[L.Callback], **settings: Any) -> L.Trainer:
+    """Lightning's Trainer on the CPU that writes and prints nothing."""
+    return L.Trainer(
+        max_steps=steps,
+        max_epochs=-1,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        callbacks=callbacks,
+        **settings,
+    )

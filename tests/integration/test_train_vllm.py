@@ -13,7 +13,7 @@ import lightning as L
 import pytest
 import torch
 from scripted import DOUBLE
-from tiny import tiny_policy, tiny_tokenizer
+from tiny import plain_trainer, tiny_policy, tiny_tokenizer
 from torch.utils.data import DataLoader
 from user import SMALL, User, run_folder, same
 
@@ -82,16 +82,7 @@ def fit(executor: Executor, steps: int = 3) -> list[StepResult]:
         TrainerConfig(max_logprob_gap=0.01),
     )
     record = Record()
-    trainer = L.Trainer(
-        max_steps=steps,
-        max_epochs=-1,
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        callbacks=[Change(), WeightSync(), record],
-    )
+    trainer = plain_trainer(steps, [Change(), WeightSync(), record])
     try:
         trainer.fit(module, datamodule=Repeat(Config()))
     finally:
