@@ -64,12 +64,38 @@ class TestCase:
         return Style.FUNCTION if self.stdin is None else Style.STDIN
 
 
+class OutputMatch(StrEnum):
+    """When a standard output counts as the expected one. Line ends at the end never matter."""
+
+    LINES = "lines"  # line by line, white space at both ends of a line aside
+    DECIMALS = "decimals"  # as LINES; lines of nothing but numbers are compared as decimals (LiveCodeBench's checker)
+    NUMBERS = "numbers"  # token by token; numbers may differ by 1e-6, absolutely or relatively (APPS, CodeForces)
+
+
+@dataclass(frozen=True, slots=True)
+class Grading:
+    """How the official tests of a problem are judged.
+
+    output: of standard-input tests without a checker.
+    seconds: what the official grader gives a test on its machine; None leaves it to `verifier.cpu_seconds`.
+    memory_mb: likewise; None leaves it to `verifier.memory_mb`.
+    checker: Python source of a program that judges an output, called with the names of three files (input, expected
+        output, printed output) and printing 1, or a share of 1, for a right one: for problems with many right answers.
+    """
+
+    output: OutputMatch = OutputMatch.LINES
+    seconds: float | None = None
+    memory_mb: int | None = None
+    checker: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Label:
     """Ground truth of a problem. Only the calibration set, the oracle and the evaluation may read it."""
 
     solution: str
     tests: tuple[TestCase, ...]
+    grading: Grading = Grading()
 
 
 @dataclass(frozen=True, slots=True)
