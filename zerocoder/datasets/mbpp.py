@@ -13,7 +13,8 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from zerocoder.datasets.base import Row, parse_python, read_rows, signature_of
+from zerocoder.datasets.base import Row, parse_python, signature_of
+from zerocoder.datasets.reading import read_rows
 from zerocoder.problems import Label, Problem, TestCase
 
 HELDOUT_TASKS = range(11, 511)
