@@ -9,16 +9,17 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torchmetrics import Metric
 
-from zerocoder.evaluation.metrics import MutationScore, PassAt1, PassAtK, TestAccuracy
+from zerocoder.evaluation.metrics import MutationScore, PassAtK, TestAccuracy
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``compute`` method of metric")
 
 
 def test_pass_at_1_is_the_share_of_correct_answers() -> None:
-    metric = PassAt1()
-    metric.update(torch.tensor([True, False, True]))
-    metric.update(torch.tensor([False]))
+    metric = PassAtK(1)
+    metric.update(torch.tensor([1, 0, 1]), torch.tensor([1, 1, 1]))
+    metric.update(torch.tensor([0]), torch.tensor([1]))
     assert metric.compute().item() == 0.5
 
 
@@ -54,17 +55,20 @@ def test_accuracy_and_mutation_score_are_means_over_tests() -> None:
     assert mutation.compute().item() == 0.4375
 
 
-@pytest.mark.parametrize("metric", [PassAt1(), TestAccuracy(), MutationScore()])
-def test_nothing_measured_is_not_a_number(metric: PassAt1) -> None:
+@pytest.mark.parametrize("metric", [PassAtK(1), TestAccuracy(), MutationScore()])
+def test_nothing_measured_is_not_a_number(metric: Metric) -> None:
     assert math.isnan(metric.compute().item())
 
 
-@given(st.lists(st.lists(st.booleans(), max_size=5), min_size=1, max_size=4))
-def test_ranks_merge_to_the_mean_of_all(ranks: list[list[bool]]) -> None:
-    whole, merged = PassAt1(), PassAt1()
-    whole.update(torch.tensor(sum(ranks, []), dtype=torch.bool))
+@given(st.lists(st.lists(st.integers(0, 3), max_size=5), min_size=1, max_size=4))
+def test_ranks_merge_to_the_mean_of_all(ranks: list[list[int]]) -> None:
+    def measured(correct: list[int]) -> PassAtK:
+        metric = PassAtK(2)
+        metric.update(torch.tensor(correct, dtype=torch.long), torch.full((len(correct),), 3))
+        return metric
+
+    merged = PassAtK(2)
     for values in ranks:
-        rank = PassAt1()
-        rank.update(torch.tensor(values, dtype=torch.bool))
-        merged.merge_state(rank)
+        merged.merge_state(measured(values))
+    whole = measured(sum(ranks, []))
     assert merged.compute().item() == pytest.approx(whole.compute().item(), nan_ok=True)

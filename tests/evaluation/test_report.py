@@ -22,7 +22,7 @@ ANSWER = Answer("00", "text with \ud800 and | and [bold]", False, None)
 def item(name: str, correct: bool | None, tester: bool = True) -> Item:
     tests = (TestCase(code="assert f() == 1"), TestCase(code="assert f() == 2"))
     turn = TesterItem(ANSWER, tests, ("pass", "fail"), (True, False), (0.5, 0.0), 2)
-    return Item(name, "", "", CoderItem(ANSWER, "x = 1", ("pass",), correct), turn if tester else None)
+    return Item(name, "", "", (CoderItem(ANSWER, "x = 1", ("pass",), correct),), (turn,) if tester else ())
 
 
 BEFORE = score([item("a", True), item("b", False)], 1.0)
@@ -72,7 +72,7 @@ def test_markdown() -> None:
 
 def test_the_summary_is_json_without_nan() -> None:
     values = json.loads(json.dumps(summary(CODER_ONLY), allow_nan=False))
-    assert values["pass_at_1"] == 1.0
+    assert values["pass_at"] == {"1": 1.0}
     assert values["test_accuracy"] is None
     assert "items" not in values
 
@@ -82,23 +82,23 @@ def test_the_files_of_a_report(tmp_path: Path) -> None:
     write_report(tmp_path / "out", models, {"seed": 1})
     document = json.loads((tmp_path / "out" / "results.json").read_text())
     assert document["settings"] == {"seed": 1}
-    assert document["models"]["runs/x_y"]["builtin"]["pass_at_1"] == 1.0
+    assert document["models"]["runs/x_y"]["builtin"]["pass_at"] == {"1": 1.0}
     assert (tmp_path / "out" / "results.md").read_text() == markdown(models)
     assert sorted(p.name for p in (tmp_path / "out" / "items").iterdir()) == ["runs_x_y", "runs_x_y-2"]
     rows = (tmp_path / "out" / "items" / "runs_x_y" / "builtin.jsonl").read_text().splitlines()
     assert [json.loads(r)["problem"] for r in rows] == ["a", "b"]
-    assert json.loads(rows[0])["coder"]["answer"]["text"] == "text with \ud800 and | and [bold]"
-    assert json.loads(rows[0])["tester"]["kills"] == [0.5, 0.0]
+    assert json.loads(rows[0])["coder"][0]["answer"]["text"] == "text with \ud800 and | and [bold]"
+    assert json.loads(rows[0])["tester"][0]["kills"] == [0.5, 0.0]
 
 
-def test_a_report_that_fails_halfway_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_report_that_fails_halfway_has_no_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(models: object) -> str:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(report, "markdown", interrupted)
     with pytest.raises(KeyboardInterrupt):
         write_report(tmp_path / "out", {"m": {"builtin": BEFORE}})
-    assert list(tmp_path.iterdir()) == []
+    assert not (tmp_path / "out" / "results.json").exists()
 
 
 def test_scores_of_nothing_are_not_numbers() -> None:
@@ -112,3 +112,15 @@ def test_the_summary_is_read_back(tmp_path: Path) -> None:
     assert again.pass_at_1 == 1.0
     assert math.isnan(again.test_accuracy)
     assert (again.problems, again.items) == (1, ())
+
+
+def outcomes(name: str, *correct: bool | None) -> Item:
+    return Item(name, "", "", tuple(CoderItem(ANSWER, "x = 1", ("pass",), c) for c in correct), ())
+
+
+def test_pass_at_k_of_n_answers() -> None:
+    items = [outcomes("a", True, False, False), outcomes("b", False, False, False), outcomes("c", True, None, True)]
+    scores = score(items, 1.0, ks=(1, 2, 3, 5))
+    # One answer of c is not known: it is measured on two, and left out of Pass@3.
+    assert scores.pass_at == pytest.approx({1: (1 / 3 + 0 + 1) / 3, 2: (2 / 3 + 0 + 1) / 3, 3: (1 + 0) / 2})
+    assert (scores.problems, scores.programs, scores.infra) == (3, 8, 1)

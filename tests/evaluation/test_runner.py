@@ -156,28 +156,24 @@ def test_a_mixed_set_is_scored_exactly(executor: Executor) -> None:
     assert scores.coder_format_errors == pytest.approx(1 / 3)
     assert scores.tester_format_errors == pytest.approx(1 / 3)
     add, mul, left = scores.items
-    assert add.coder is not None
-    assert add.coder.program is not None
-    assert add.coder.correct is True
-    assert add.coder.verdicts == ("pass", "pass")
-    assert add.tester is not None
-    assert [t.code.strip() for t in add.tester.tests] == [
+    (coder,), (tester,) = add.coder, add.tester
+    assert coder.program is not None
+    assert coder.correct is True
+    assert coder.verdicts == ("pass", "pass")
+    assert [t.code.strip() for t in tester.tests] == [
         "assert add(1, 2) == 3",
         "assert add(4, 0) == 4",
         "assert add(1, 1) == 3",
     ]
-    assert add.tester.verdicts == ("pass", "pass", "fail")
-    assert add.tester.valid == (True, True, False)
-    assert add.tester.kills == (1.0, 0.0, 0.0)
-    assert add.tester.mutants == 1
-    assert mul.coder is not None
-    assert mul.coder.correct is False
-    assert mul.coder.verdicts == ("pass", "fail")
-    assert mul.tester is not None
-    assert mul.tester.answer.format_error
-    assert left.coder is not None
-    assert left.coder.answer.text == "I cannot."
-    assert left.coder.program is None
+    assert tester.verdicts == ("pass", "pass", "fail")
+    assert tester.valid == (True, True, False)
+    assert tester.kills == (1.0, 0.0, 0.0)
+    assert tester.mutants == 1
+    assert mul.coder[0].correct is False
+    assert mul.coder[0].verdicts == ("pass", "fail")
+    assert mul.tester[0].answer.format_error
+    assert left.coder[0].answer.text == "I cannot."
+    assert left.coder[0].program is None
 
 
 def test_answers_are_greedy_and_progress_is_told(executor: Executor) -> None:
@@ -210,14 +206,14 @@ def test_a_problem_without_reference_is_put_to_the_coder_only(executor: Executor
     assert scores.pass_at_1 == 1.0
     assert math.isnan(scores.test_accuracy)
     assert math.isnan(scores.mutation_score)
-    assert scores.items[0].tester is None
+    assert scores.items[0].tester == ()
 
 
 def test_one_role_can_be_measured_alone(executor: Executor) -> None:
     scores = run(executor, [ADD], perfect([ADD]), roles=(Role.TESTER,))
     assert math.isnan(scores.pass_at_1)
     assert scores.test_accuracy == 1.0
-    assert scores.items[0].coder is None
+    assert scores.items[0].coder == ()
 
 
 def test_a_prompt_over_the_limit_is_a_wrong_answer(executor: Executor) -> None:
@@ -225,8 +221,7 @@ def test_a_prompt_over_the_limit_is_a_wrong_answer(executor: Executor) -> None:
     scores = run(executor, [ADD, long], perfect([ADD]))
     assert (scores.pass_at_1, scores.too_long) == (0.5, 2)
     assert scores.test_accuracy == pytest.approx(2 / 3)
-    assert scores.items[1].coder is not None
-    assert scores.items[1].coder.answer.format_error == TOO_LONG
+    assert scores.items[1].coder[0].answer.format_error == TOO_LONG
 
 
 def test_hidden_verdicts_are_left_out_and_counted(executor: Executor) -> None:

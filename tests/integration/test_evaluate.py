@@ -56,8 +56,8 @@ def test_nano_on_the_builtin_problems(tmp_path: Path) -> None:
     assert scores["problems"] == scores["programs"] == 4
     rows = [json.loads(line) for line in (folder / "items" / "nano" / "builtin.jsonl").read_text().splitlines()]
     assert len(rows) == 4
-    passed = [bool(r["coder"]["verdicts"]) and set(r["coder"]["verdicts"]) == {"pass"} for r in rows]
-    assert sum(passed) / 4 == scores["pass_at_1"]
+    passed = [bool(r["coder"][0]["verdicts"]) and set(r["coder"][0]["verdicts"]) == {"pass"} for r in rows]
+    assert sum(passed) / 4 == scores["pass_at"]["1"]
     assert "| builtin | coder Pass@1 |" in (folder / "results.md").read_text()
 
 
@@ -77,7 +77,7 @@ def test_two_models_side_by_side_on_a_users_problems(workplace: Path) -> None:
     assert list(results["models"]) == ["./tiny-0", "./tiny-1"]
     assert results["settings"]["./tiny-1"]["model"]["path"] == "./tiny-1"
     for model in results["models"].values():
-        assert model["jsonl"]["pass_at_1"] == 0.0
+        assert model["jsonl"]["pass_at"]["1"] == 0.0
         assert model["jsonl"]["coder_format_errors"] == 1.0  # random weights write no program
         assert model["jsonl"]["too_long"] == 0
     items = {path.parent.name: path.read_text() for path in (workplace / "out" / "items").glob("*/jsonl.jsonl")}

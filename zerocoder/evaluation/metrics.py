@@ -1,7 +1,8 @@
 """The evaluation's numbers as torchmetrics: sums and counts, so that ranks and batches merge exactly.
 
-Greedy Pass@1 of the coder, accuracy and mutation score of the tester (the paper's section 4.1), and the unbiased
-Pass@k of Chen et al., 2021 ("Evaluating Large Language Models Trained on Code").
+Pass@k of the coder by the unbiased estimator of Chen et al., 2021 ("Evaluating Large Language Models Trained on Code"),
+which for one greedy answer is the share of correct ones; accuracy and mutation score of the tester (the paper's
+section 4.1).
 """
 
 from __future__ import annotations
@@ -56,14 +57,6 @@ class PassAtK(_Mean):
         draws = torch.arange(self.k, dtype=torch.float64, device=n.device)
         all_wrong = ((n - c)[:, None] - draws).clamp(min=0) / (n[:, None] - draws)
         self._add(1 - all_wrong.prod(dim=1))
-
-
-class PassAt1(_Mean):
-    """Share of problems whose one (greedy) answer passes every official test."""
-
-    def update(self, correct: Tensor) -> None:
-        """`correct` [P], bool."""
-        self._add(correct)
 
 
 class TestAccuracy(_Mean):

@@ -10,7 +10,7 @@ import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ from zerocoder.world import World
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+T = TypeVar("T")
 MAX_TESTS = 64
 """Assert statements of one answer that are scored. Training keeps fewer, so that none is free; here all that a model
 writes of its own accord count, and only an answer that repeats itself to the token limit is cut."""
@@ -81,8 +82,14 @@ def evaluate_policy(
     tester = _judge_tests(asked[len(coder_turns) :], executor, max_mutants, progress)
     coder_items = dict(zip((p.id for p in coder_turns), coder, strict=True))
     tester_items = dict(zip((p.id for p in tester_turns), tester, strict=True))
-    items = [Item(p.id, p.source, p.difficulty, coder_items.get(p.id), tester_items.get(p.id)) for p in mine]
+    items = [
+        Item(p.id, p.source, p.difficulty, _one(coder_items.get(p.id)), _one(tester_items.get(p.id))) for p in mine
+    ]
     return score(world.merge(world.gather(items)), time.perf_counter() - start)
+
+
+def _one(item: T | None) -> tuple[T, ...]:
+    return () if item is None else (item,)
 
 
 def _ask(

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,8 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from zerocoder.evaluation.records import Item, Scores
-from zerocoder.files import new_dir, write_json, write_text
+from zerocoder.evaluation.records import Item, Scores, file_names
+from zerocoder.files import write_json, write_text
 
 METRICS = {
     "pass_at_1": "coder Pass@1",
@@ -79,7 +78,12 @@ def markdown(results: Mapping[str, Mapping[str, Scores]]) -> str:
 def summary(scores: Scores) -> dict[str, Any]:
     """The scores without their items, ready for JSON: what was not measured is None."""
     values = {f.name: getattr(scores, f.name) for f in fields(scores) if f.name != "items"}
-    return {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in values.items()}
+    pass_at = {str(k): _or_none(v) for k, v in scores.pass_at.items()}
+    return {k: _or_none(v) for k, v in values.items()} | {"pass_at": pass_at}
+
+
+def _or_none(value: Any) -> Any:
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def item_row(item: Item) -> dict[str, Any]:
@@ -90,7 +94,10 @@ def item_row(item: Item) -> dict[str, Any]:
 def write_report(
     folder: Path | str, results: Mapping[str, Mapping[str, Scores]], settings: Mapping[str, Any] | None = None
 ) -> None:
-    """Write results.json, results.md and items/<model>/<benchmark>.jsonl into a new `folder`, whole or not at all."""
+    """Write results.json, results.md and items/<model>/<benchmark>.jsonl into `folder`, each whole or not at all.
+
+    The folder may exist: it holds the saved answers. results.json comes last: where it is, everything is.
+    """
     document = {
         "settings": dict(settings or {}),
         "models": {
@@ -98,25 +105,15 @@ def write_report(
             for model, benchmarks in results.items()
         },
     }
-    names = _file_names(list(results))
-    with new_dir(folder) as new:
-        write_json(new / "results.json", document)
-        write_text(new / "results.md", markdown(results))
-        for model, benchmarks in results.items():
-            for benchmark, scores in benchmarks.items():
-                lines = (json.dumps(item_row(item)) + "\n" for item in scores.items)
-                write_text(new / "items" / names[model] / f"{benchmark}.jsonl", "".join(lines))
-
-
-def _file_names(models: Sequence[str]) -> dict[str, str]:
-    """A folder name for each model: its path without what a file system or a shell would trip over."""
-    names: dict[str, str] = {}
-    for model in models:
-        stem = re.sub(r"[^\w.-]+", "_", model).strip("._") or "model"
-        names[model], number = stem, 2
-        while list(names.values()).count(names[model]) > 1:
-            names[model], number = f"{stem}-{number}", number + 1
-    return names
+    names = file_names(list(results))
+    folder = Path(folder)
+    for model, benchmarks in results.items():
+        files = file_names(list(benchmarks))
+        for benchmark, scores in benchmarks.items():
+            lines = (json.dumps(item_row(item)) + "\n" for item in scores.items)
+            write_text(folder / "items" / names[model] / f"{files[benchmark]}.jsonl", "".join(lines))
+    write_text(folder / "results.md", markdown(results))
+    write_json(folder / "results.json", document)
 
 
 def _grid(results: Mapping[str, Mapping[str, Scores]]) -> Grid:
