@@ -50,7 +50,9 @@ def published(name: str) -> list[PublishedRow]:
         raise ZeroCoderError(f"paper={name}: no such model; known: {', '.join(models)}{nearest(model, list(models))}")
     rows = models[model]["rows"]
     if row and row not in rows:
-        raise ZeroCoderError(f"paper={name}: {model} has no such row; known: {', '.join(rows)}{nearest(row, list(rows))}")
+        raise ZeroCoderError(
+            f"paper={name}: {model} has no such row; known: {', '.join(rows)}{nearest(row, list(rows))}"
+        )
     return [_row(models[model]["model"], rows[key]) for key in ([row] if row else rows)]
 
 

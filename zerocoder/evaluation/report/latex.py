@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+
 from zerocoder.evaluation.columns import COLUMNS
 from zerocoder.evaluation.report.sheet import Cell, Sheet
 from zerocoder.evaluation.report.wording import (
     INTERVALS_NOTE,
     NOTHING,
+    PUBLISHED,
     difference,
     notes,
     percent,
-    published_name,
     span,
     spread,
 )
@@ -57,14 +59,19 @@ def _paper(sheet: Sheet) -> str:
     ]
     for model, cells in zip(sheet.models, sheet.columns, strict=True):
         shown = [cells.get(c.key) for c in COLUMNS]
-        rows.append(" & ".join([escaped(model), *(NOTHING if c is None else percent(c.value) for c in shown)]) + " \\\\")
+        rows.append(
+            " & ".join([escaped(model), *(NOTHING if c is None else percent(c.value) for c in shown)]) + " \\\\"
+        )
         if any(c is not None and c.interval for c in shown):
             rows.append(" & ".join(["", *(_small(spread(c.interval) if c else "") for c in shown)]) + " \\\\")
-    if sheet.published:
-        rows.append("\\midrule")
-    for row in sheet.published:
-        values = [percent(row.values.get(c.key)) for c in COLUMNS]
-        rows.append(" & ".join([f"\\emph{{{escaped(published_name(row))}}}", *values]) + " \\\\")
+    for model, published in itertools.groupby(sheet.published, key=lambda row: row.model):
+        rows += [
+            "\\midrule",
+            f"\\multicolumn{{{1 + len(COLUMNS)}}}{{l}}{{\\emph{{{escaped(f'{model} {PUBLISHED}')}}}}} \\\\",
+        ]
+        for row in published:
+            values = [percent(row.values.get(c.key)) for c in COLUMNS]
+            rows.append(" & ".join([f"\\quad {escaped(row.row)}", *values]) + " \\\\")
     return _float("l" + "r" * len(COLUMNS), rows, " ".join(notes(sheet)))
 
 

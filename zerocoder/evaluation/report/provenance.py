@@ -25,7 +25,9 @@ def facts(provenance: Provenances) -> dict[str, list[tuple[str, str]]]:
     """benchmark -> (name, text) of everything that decided its scores; models are told apart where they differ."""
     benchmarks = dict.fromkeys(name for by_benchmark in provenance.values() for name in by_benchmark)
     return {
-        benchmark: _facts({m: by_benchmark[benchmark] for m, by_benchmark in provenance.items() if benchmark in by_benchmark})
+        benchmark: _facts(
+            {m: by_benchmark[benchmark] for m, by_benchmark in provenance.items() if benchmark in by_benchmark}
+        )
         for benchmark in benchmarks
     }
 

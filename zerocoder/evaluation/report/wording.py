@@ -10,9 +10,10 @@ from zerocoder.evaluation.paper import PublishedRow, citation
 from zerocoder.evaluation.report.sheet import Cell, Sheet
 
 NOTHING = "-"
+PUBLISHED = "(paper)"
 INTERVALS_NOTE = (
-    f"Percent, with 95 % intervals by resampling the problems ({RESAMPLES:,} times); differences are from the first model, on "
-    "the same problems. No interval is shown where every problem scored the same."
+    f"Percent, with 95 % intervals by resampling the problems ({RESAMPLES:,} times); differences are "
+    "from the first, on the same problems. No interval is shown where every problem scored the same."
 )
 
 
@@ -52,11 +53,11 @@ def difference(cell: Cell) -> str:
 
 def published_name(row: PublishedRow) -> str:
     """`Qwen3-4B Base Model (paper)`."""
-    return f"{row.name} (paper)"
+    return f"{row.name} {PUBLISHED}"
 
 
 def notes(sheet: Sheet) -> list[str]:
     """What a reader of the paper's columns has to know."""
-    published = [f"Rows marked (paper) are published results, not measured here: {citation()}"]
+    published = [f"Rows marked {PUBLISHED} are published results, not measured here: {citation()}."]
     odd = [f"{row.name}: {row.note}." for row in sheet.published if row.note]
     return [AVERAGES_NOTE, *(published if sheet.published else []), *odd]
