@@ -1,0 +1,284 @@
+"use strict";
+// The list of problems. Every text that a model or a data set wrote is set as text, never as HTML.
+(() => {
+  const PAGE = 50;
+  const index = JSON.parse(document.getElementById("index").textContent);
+  const packed = [...document.querySelectorAll("script.chunk")];
+  const unpacked = new Map(); // chunk number -> promise of its problems
+  const $ = (id) => document.getElementById(id);
+  const several = index.models.length > 1;
+  let matching = [];
+  let shown = 0;
+
+  function el(name, className, ...children) {
+    const node = document.createElement(name);
+    if (className) node.className = className;
+    node.append(...children.filter((child) => child !== null));
+    return node;
+  }
+
+  function pre(text) {
+    const node = el("pre", "", text);
+    node.tabIndex = 0;
+    return node;
+  }
+
+  // ---- what a problem came to ------------------------------------------------------------------------------------
+
+  const CODER = {
+    solved: (o) => o.answers > 0 && o.right === o.answers,
+    "partly solved": (o) => o.right > 0 && o.right < o.answers,
+    "not solved": (o) => o.answers > 0 && o.right === 0 && o.hidden < o.answers,
+    "no program": (o) => o.unparsed > 0,
+    "hidden by a failure": (o) => o.hidden > 0,
+  };
+  const TESTER = {
+    "all tests valid": (o) => o.tests > 0 && o.valid === o.tests,
+    "an invalid test": (o) => o.valid < o.tests,
+    "no test": (o) => o.untested > 0,
+    "kills a mutant": (o) => o.kills !== null && o.kills > 0,
+    "kills none": (o) => o.kills === 0,
+  };
+
+  function coderChip(o) {
+    if (!o || !o.answers) return null;
+    const mood = o.right === o.answers ? "good" : o.right ? "unsure" : o.hidden ? "unsure" : "bad";
+    const word = o.answers > 1 ? `${o.right}/${o.answers} right` : o.right ? "✓ solved" : o.hidden ? "? hidden" : o.unparsed ? "✗ no program" : "✗ failed";
+    return el("span", mood, word);
+  }
+
+  function testerChip(o) {
+    if (!o || !o.tester) return null;
+    if (!o.tests) return el("span", "bad", "no test");
+    const mood = o.valid === o.tests ? "good" : o.valid ? "unsure" : "bad";
+    const killed = o.kills === null ? "" : `, kills ${Math.round(100 * o.kills)} %`;
+    return el("span", mood, `${o.valid}/${o.tests} tests valid${killed}`);
+  }
+
+  function differ(outcomes) {
+    const known = outcomes.filter((o) => o !== null);
+    return known.some((o) => o.right !== known[0].right || o.valid !== known[0].valid || o.tests !== known[0].tests || o.kills !== known[0].kills);
+  }
+
+  // ---- the list --------------------------------------------------------------------------------------------------
+
+  function row(n) {
+    const problem = index.problems[n];
+    const node = el("details");
+    node.dataset.n = n;
+    const outcome = el("span", "outcome");
+    problem.outcomes.forEach((o, m) => {
+      const chips = [coderChip(o), testerChip(o)].filter((chip) => chip !== null);
+      if (!chips.length) return;
+      const dot = el("i", `m${m % 6}`);
+      dot.title = index.models[m];
+      outcome.append(el("span", "", several ? dot : null, ...chips.flatMap((chip, k) => (k ? [" · ", chip] : [chip]))));
+    });
+    const id = el("span", "id", el("bdi", "", problem.id));
+    if (problem.difficulty) id.append(" ", el("small", "", problem.difficulty));
+    node.append(el("summary", "", id, el("span", "title", problem.title), outcome));
+    node.addEventListener("toggle", () => { if (node.open) fill(node, n); });
+    return node;
+  }
+
+  async function fill(node, n) {
+    if (node.childElementCount > 1) return;
+    const body = el("div", "body", el("p", "note", "…"));
+    node.append(body);
+    try {
+      const problems = await chunk(Math.floor(n / index.chunk));
+      body.replaceChildren(...detail(problems[n % index.chunk]));
+    } catch (error) {
+      body.replaceChildren(el("p", "bad", `cannot be unpacked: ${error}`));
+    }
+  }
+
+  function chunk(number) {
+    if (!unpacked.has(number)) {
+      const bytes = Uint8Array.from(atob(packed[number].textContent), (c) => c.charCodeAt(0));
+      const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+      unpacked.set(number, new Response(stream).json());
+    }
+    return unpacked.get(number);
+  }
+
+  function detail(problem) {
+    const parts = [el("h4", "", "statement"), pre(problem.statement)];
+    if (problem.signature) parts.push(pre(problem.signature));
+    if (problem.tests.length) {
+      const more = problem.total - problem.tests.length;
+      parts.push(el("h4", "", `official tests${more ? ` (${problem.tests.length} of ${problem.total})` : ""}`), officialTests(problem));
+    }
+    problem.models.forEach((found, m) => {
+      if (!found) return;
+      if (several) parts.push(el("h3", "", el("i", `m${m % 6}`), el("bdi", "", index.models[m])));
+      parts.push(el("div", "answers", ...found.coder.map(coderAnswer), ...found.tester.map(testerAnswer)));
+    });
+    return parts;
+  }
+
+  function officialTests(problem) {
+    const verdicts = problem.models.flatMap((found) => (found ? found.coder.map((answer) => answer.verdicts) : []));
+    const rows = problem.tests.map(([n, code, output]) =>
+      el("tr", "", el("td", "nowrap", `${n + 1}`), ...testCells(code, output),
+        ...verdicts.map((runs) => el("td", "nowrap", verdict(verdictAt(runs, n))))));
+    return el("table", "tests", ...rows);
+  }
+
+  function testCells(code, output) {
+    return output === "" ? [el("td", "", pre(code))] : [el("td", "", pre(code)), el("td", "", pre(output))];
+  }
+
+  function verdictAt(runs, n) {
+    for (const [name, length] of runs) {
+      if (n < length) return name;
+      n -= length;
+    }
+    return "not run";
+  }
+
+  function verdict(name) {
+    const mood = name === "pass" ? "good" : ["infra", "cancelled", "skipped", "not run"].includes(name) ? "unsure" : "bad";
+    return el("span", mood, name);
+  }
+
+  function heading(role, answer) {
+    const flaws = [answer.error, answer.truncated ? "cut at the token limit" : null].filter((flaw) => flaw);
+    const node = el("h4", "", role);
+    if (flaws.length) node.append(" ", el("span", "bad", flaws.join("; ")));
+    return node;
+  }
+
+  function coderAnswer(answer) {
+    const word = answer.correct === null ? "hidden by a failure" : answer.correct ? "solved" : "not solved";
+    const counts = new Map();
+    for (const [name, length] of answer.verdicts) counts.set(name, (counts.get(name) || 0) + length);
+    const tally = [...counts].map(([name, length]) => `${length} ${name}`).join(", ");
+    const mood = answer.correct === null ? "unsure" : answer.correct ? "good" : "bad";
+    return el("div", "", heading("coder's answer", answer), pre(answer.text),
+      el("p", "note", el("span", mood, word), tally ? `; official tests: ${tally}` : ""));
+  }
+
+  function testerAnswer(answer) {
+    const rows = answer.tests.map(([code, output, name, kills]) =>
+      el("tr", "", ...testCells(code, output), el("td", "nowrap", verdict(name)),
+        el("td", "nowrap", kills === null ? "" : `kills ${Math.round(100 * kills)} %`)));
+    return el("div", "", heading("tester's answer", answer), pre(answer.text),
+      el("p", "note", `${answer.tests.length} tests, run against the reference and its ${answer.mutants} mutants`),
+      el("table", "tests", ...rows));
+  }
+
+  // ---- filters ---------------------------------------------------------------------------------------------------
+
+  function options(select, values, any) {
+    select.append(new Option(any, ""), ...values.map(([text, value]) => new Option(text, value)));
+    if (values.length < 2) select.parentElement.style.display = "none";
+  }
+
+  function distinct(values) {
+    return [...new Set(values)].filter((value) => value !== "").sort().map((value) => [value, value]);
+  }
+
+  function passes(problem) {
+    const model = $("model").value;
+    const outcomes = (model === "" ? problem.outcomes : [problem.outcomes[Number(model)]]).filter((o) => o !== null);
+    const some = (test) => outcomes.some(test);
+    return (
+      ($("benchmark").value === "" || problem.benchmark === $("benchmark").value) &&
+      ($("difficulty").value === "" || problem.difficulty === $("difficulty").value) &&
+      (model === "" || outcomes.length > 0) &&
+      ($("coder").value === "" || some(CODER[$("coder").value])) &&
+      ($("tester").value === "" || some((o) => o.tester > 0 && TESTER[$("tester").value](o))) &&
+      ($("verdict").value === "" || some((o) => o.verdicts.includes($("verdict").value))) &&
+      (!$("differ").checked || differ(problem.outcomes))
+    );
+  }
+
+  // The text that a search looks through; unpacking everything takes a moment, so it happens at the first search.
+  const texts = new Map();
+  async function text(n) {
+    if (!texts.has(n)) {
+      const found = (await chunk(Math.floor(n / index.chunk)))[n % index.chunk];
+      const strings = [index.problems[n].id];
+      JSON.stringify(found, (_, value) => { if (typeof value === "string") strings.push(value); return value; });
+      texts.set(n, strings.join("\n").toLowerCase());
+    }
+    return texts.get(n);
+  }
+
+  let asked = 0;
+  async function update() {
+    const mine = ++asked;
+    const wanted = $("search").value.trim().toLowerCase();
+    let found = index.problems.map((_, n) => n).filter((n) => passes(index.problems[n]));
+    if (wanted) {
+      const inText = [];
+      for (const n of found) if ((await text(n)).includes(wanted)) inText.push(n);
+      found = inText;
+    }
+    if (mine !== asked) return; // something newer was asked for
+    matching = found;
+    shown = 0;
+    $("list").replaceChildren();
+    more();
+    $("count").textContent = `${matching.length} of ${index.problems.length} problems`;
+  }
+
+  function more() {
+    $("list").append(...matching.slice(shown, shown + PAGE).map(row));
+    shown = Math.min(shown + PAGE, matching.length);
+    $("more").hidden = shown === matching.length;
+  }
+
+  // A page's address may name a problem, #mbpp/11: it is shown opened.
+  function follow() {
+    let name = "";
+    try { name = decodeURIComponent(location.hash.slice(1)); } catch { return; }
+    const n = index.problems.findIndex((problem) => problem.id === name);
+    if (n < 0) return;
+    asked++;
+    matching = [n];
+    shown = 0;
+    $("list").replaceChildren();
+    more();
+    $("count").textContent = `1 of ${index.problems.length} problems`;
+    $("list").firstElementChild.open = true;
+    $("problems").scrollIntoView();
+  }
+
+  // ---- start -----------------------------------------------------------------------------------------------------
+
+  options($("benchmark"), distinct(index.problems.map((problem) => problem.benchmark)), "all");
+  options($("difficulty"), distinct(index.problems.map((problem) => problem.difficulty)), "all");
+  options($("model"), index.models.map((model, m) => [model, String(m)]), "any");
+  options($("coder"), Object.keys(CODER).map((name) => [name, name]), "any");
+  options($("tester"), Object.keys(TESTER).map((name) => [name, name]), "any");
+  options($("verdict"), distinct(index.problems.flatMap((problem) => problem.outcomes.flatMap((o) => (o ? o.verdicts : [])))), "any");
+  if (!several) $("differ").parentElement.style.display = "none";
+  $("filters").hidden = false;
+  $("filters").addEventListener("input", update);
+  $("filters").addEventListener("submit", (event) => event.preventDefault());
+  $("filters").addEventListener("reset", () => setTimeout(update));
+  $("more").addEventListener("click", () => {
+    const first = shown;
+    more();
+    $("list").children[first].firstElementChild.focus(); // the keyboard goes on where the list went on
+  });
+  window.addEventListener("hashchange", follow);
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "/" && !["INPUT", "SELECT", "TEXTAREA"].includes(event.target.tagName)) {
+      event.preventDefault();
+      $("search").focus();
+    }
+  });
+
+  const system = window.matchMedia("(prefers-color-scheme: dark)");
+  $("theme").hidden = false;
+  $("theme").addEventListener("click", () => {
+    const root = document.documentElement.style;
+    const dark = root.colorScheme ? root.colorScheme === "dark" : system.matches;
+    root.colorScheme = dark ? "light" : "dark";
+  });
+
+  update().then(follow);
+})();
