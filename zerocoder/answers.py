@@ -12,9 +12,10 @@ import textwrap
 from dataclasses import dataclass
 from itertools import pairwise
 
-from zerocoder.asserts import Unusable, checked_module, is_main_guard, plain_asserts
+from zerocoder.asserts import plain_asserts
 from zerocoder.problems import Problem, Program, Style, TestCase
 from zerocoder.splitting import split as split_code
+from zerocoder.syntax import Unusable, checked_module, is_main_guard
 
 MAX_CHARS = 65_536
 """Longer answers, and longer inputs or outputs of a test, are refused."""

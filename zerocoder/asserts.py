@@ -11,10 +11,10 @@ from __future__ import annotations
 import ast
 import builtins
 import copy
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from zerocoder.syntax import MAX_DEPTH, Unusable, bound_names, checked_module, is_main_guard, loaded_names, size_of
 from zerocoder.unittest_methods import condition_of
 
 MAX_NODES = 5_000
@@ -23,9 +23,6 @@ MAX_STEPS = 500
 """Statements looked at, loops unrolled, before a test is refused."""
 MAX_CHARS = 65_536
 """Length of a test's plain form."""
-MAX_DEPTH = 100
-"""Levels of a test's syntax tree; deeper ones exhaust the stack of what takes it apart."""
-
 MODULES = frozenset(
     {"bisect", "cmath", "collections", "copy", "datetime", "decimal", "fractions", "functools", "heapq", "itertools"}
     | {"json", "math", "numpy", "operator", "re", "statistics", "string", "textwrap", "typing"}
@@ -38,30 +35,6 @@ _DENIED = frozenset(
 )
 _BUILTINS = frozenset(dir(builtins))
 _ITERATORS = frozenset({"enumerate", "filter", "iter", "map", "reversed", "zip"})
-
-
-class Unusable(Exception):
-    """The answer cannot be used; the text says why."""
-
-
-def checked_module(source: str, max_depth: int | None = None) -> ast.Module:
-    """The syntax tree of a source that compiles.
-
-    Raises:
-        Unusable: it does not, or its tree has more than `max_depth` levels.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # odd escapes in model-written code
-            tree = ast.parse(source)
-            if max_depth is not None and _depth_exceeds(tree, max_depth):
-                raise Unusable("nested too deeply")
-            compile(source, "<answer>", "exec", dont_inherit=True)
-    except SyntaxError as error:
-        raise Unusable(f"no valid Python: {error.msg} (line {error.lineno})") from error
-    except (ValueError, RecursionError, MemoryError, OverflowError) as error:
-        raise Unusable(f"no valid Python: {type(error).__name__}") from error
-    return tree
 
 
 def plain_asserts(source: str, entry_point: str, max_asserts: int) -> str:
@@ -87,19 +60,6 @@ def plain_asserts(source: str, entry_point: str, max_asserts: int) -> str:
         raise Unusable("too large")
     checked_module(code, MAX_DEPTH)
     return code
-
-
-def is_main_guard(statement: ast.If) -> bool:
-    """Whether it is `if __name__ == "__main__":` without an else."""
-    match statement:
-        case ast.If(
-            test=ast.Compare(
-                left=ast.Name(id="__name__"), ops=[ast.Eq()], comparators=[ast.Constant(value="__main__")]
-            ),
-            orelse=[],
-        ):
-            return True
-    return False
 
 
 class _Reader:
@@ -228,7 +188,7 @@ class _Reader:
             case ast.Name(), _ if _is_used_up(value):
                 return False
             case ast.Name(id=name), _ if not loaded_names(value) & self._kept and name not in self._kept | self._pinned:
-                self._values[name], self._sizes[name] = value, _size(value)
+                self._values[name], self._sizes[name] = value, size_of(value)
                 return True
             case ((ast.Tuple(elts=names) | ast.List(elts=names)), (ast.Tuple(elts=items) | ast.List(elts=items))):
                 starred = any(isinstance(e, ast.Starred) for e in (*names, *items))
@@ -342,40 +302,5 @@ def _is_harmless(tree: ast.AST) -> bool:
         if name.startswith("__") or (isinstance(node, ast.Name) and name in _DENIED):
             return False
         if isinstance(node, ast.Import | ast.ImportFrom | ast.Global | ast.Nonlocal | ast.Await | ast.NamedExpr):
-            return False
-    return True
-
-
-def bound_names(tree: ast.AST) -> set[str]:
-    """Every name that is given a meaning anywhere in the tree."""
-    names: set[str] = set()
-    for node in ast.walk(tree):
-        match node:
-            case ast.Name(id=name, ctx=ast.Store() | ast.Del()) | ast.arg(arg=name):
-                names.add(name)
-            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-                names.add(name)
-            case ast.alias(name=name, asname=other):
-                names.add(other or name.partition(".")[0])
-            case ast.ExceptHandler(name=str() as name) | ast.MatchStar(name=str() as name):
-                names.add(name)
-            case ast.MatchAs(name=str() as name) | ast.MatchMapping(rest=str() as name):
-                names.add(name)
-    return names
-
-
-def loaded_names(tree: ast.AST) -> set[str]:
-    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-
-
-def _size(tree: ast.AST) -> int:
-    return sum(1 for _ in ast.walk(tree))
-
-
-def _depth_exceeds(tree: ast.AST, limit: int) -> bool:
-    level: list[ast.AST] = [tree]
-    for _ in range(limit):
-        level = [child for node in level for child in ast.iter_child_nodes(node)]
-        if not level:
             return False
     return True
