@@ -21,6 +21,7 @@ from zerocoder.answers import FormatError, parse_program, parse_test, split_asse
 from zerocoder.evaluation.questions import Key, Question, Reply, Task
 from zerocoder.evaluation.records import TOO_LONG, Answer, CoderItem, Item, TesterItem
 from zerocoder.execution import Executor, Job, Verdict
+from zerocoder.execution.verdicts import is_unknown
 from zerocoder.interaction import label_job
 from zerocoder.mutation_testing import killed_from_verdicts, mutant_job
 from zerocoder.problems import Program, Role, TestCase
@@ -112,7 +113,9 @@ class Judge:
         parsed = parse_test(reply.text, problem, reply.truncated, MAX_TESTS)
         answer = _answer(reply, parsed)
         tests = () if isinstance(parsed, FormatError) else split_asserts(parsed)
-        on_reference = Job((Program(reference),), tests, problem.entry_point, cancel=False)
+        # The official seconds are for official tests; those of a model get what the verifier gives, mutants as well.
+        grading = replace(question.label.grading, seconds=None)
+        on_reference = Job((Program(reference),), tests, problem.entry_point, cancel=False, grading=grading)
         seed = request_seed("evaluation", "mutants", problem.id)
         on_mutants = mutant_job(reference, tests, problem.entry_point, self._max_mutants, seed)
 
@@ -120,7 +123,7 @@ class Judge:
             row = self._run(on_reference)[0]
             # A test that the reference fails kills nothing whatever it does to the mutants: it need not run.
             passed = tuple(t if v == Verdict.PASS else None for t, v in zip(tests, row, strict=True))
-            kills = _kills(row, self._run(replace(on_mutants, tests=passed)))
+            kills = _kills(row, self._run(replace(on_mutants, tests=passed, grading=grading)))
             return TesterItem(answer, tests, _names(row), _validity(row), kills, len(on_mutants.programs))
 
         return judge
@@ -148,7 +151,7 @@ def items_of(task: Task, judged: Mapping[Key, Judged], n: int) -> list[Item]:
         answers = [judged.get(Key(task.name, p.id, role, i)) for role in task.roles for i in range(n)]
         coder = tuple(a for a in answers if isinstance(a, CoderItem))
         tester = tuple(a for a in answers if isinstance(a, TesterItem))
-        items.append(Item(p.id, p.source, p.difficulty, coder, tester, p.statement))
+        items.append(Item(p.id, p.source, p.difficulty, coder, tester))
     return items
 
 
@@ -162,23 +165,23 @@ def _correct(row: NDArray[np.int8]) -> bool | None:
     if bool((row == Verdict.PASS).all()):
         return True
     # What was not run is no evidence: the tests after the first that did not pass are cancelled.
-    open_ = (Verdict.PASS, Verdict.INFRA, Verdict.CANCELLED)
-    return None if bool(np.isin(row, open_).all()) else False
+    telling = ~is_unknown(row) & (row != Verdict.PASS) & (row != Verdict.CANCELLED)
+    return False if bool(telling.any()) else None
 
 
 def _validity(row: NDArray[np.int8]) -> tuple[bool | None, ...]:
-    return tuple(None if v == Verdict.INFRA else bool(v == Verdict.PASS) for v in row)
+    return tuple(None if unknown else bool(v == Verdict.PASS) for v, unknown in zip(row, is_unknown(row), strict=True))
 
 
 def _kills(row: NDArray[np.int8], cells: NDArray[np.int8]) -> tuple[float | None, ...]:
     """Share of mutants killed by each test: `row` [T] verdicts of the reference, `cells` [M, T] of the mutants."""
     killed, counted = killed_from_verdicts(cells)
     shares: list[float | None] = []
-    for t, verdict in enumerate(row):
-        if verdict == Verdict.PASS:
+    for t, valid in enumerate(_validity(row)):
+        if valid:
             shares.append(float(killed[:, t].sum() / counted[:, t].sum()) if counted[:, t].any() else None)
         else:
-            shares.append(None if verdict == Verdict.INFRA else 0.0)
+            shares.append(None if valid is None else 0.0)
     return tuple(shares)
 
 

@@ -71,7 +71,6 @@ class Item:
     difficulty: str
     coder: tuple[CoderItem, ...]  # [n]
     tester: tuple[TesterItem, ...]  # [n]
-    statement: str = ""
 
 
 @dataclass(frozen=True, slots=True)
