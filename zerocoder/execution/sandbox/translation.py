@@ -270,9 +270,9 @@ class _Translation:
         if not isinstance(node, ast.Starred):
             return [self._constant(node)]
         values = self._constant(node.value)
-        if type(values) is not list:
+        if type(values) not in (list, tuple):
             raise NotTranslated
-        return values
+        return list(values)
 
     def _constant(self, node: ast.expr) -> Any:
         expression = self.expression(node)
