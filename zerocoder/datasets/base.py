@@ -152,7 +152,7 @@ def parse_python(source: str) -> ast.Module:
 
 
 def readable(what: str, source: str) -> ast.Module:
-    """As `parse_python`; where there is no syntax tree, the row that holds `source` is unusable: "<what> is no Python"."""
+    """As `parse_python`, but what is no Python makes the row that holds it unusable."""
     try:
         return parse_python(source)
     except ValueError as error:

@@ -18,6 +18,7 @@ from zerocoder.datasets.base import UnusableRowError, parse_python
 _BUILTINS = frozenset(dir(builtins)) | {"__name__", "__file__"}
 _SHOWN_METHODS = frozenset({"__init__", "__repr__", "__str__"})
 _PLAIN_BASES = frozenset({"NamedTuple", "Enum", "IntEnum", "StrEnum"})
+_DATACLASS = "from dataclasses import dataclass"
 _Definition = ast.FunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom | ast.Assign | ast.AnnAssign
 
 
@@ -32,9 +33,14 @@ class Needs:
     code: str
     classes: tuple[tuple[str, str], ...]
 
+    @property
+    def shown_classes(self) -> str:
+        """The classes as a module; empty where there are none."""
+        return "\n\n\n".join([_DATACLASS, *(code for _, code in self.classes)]) if self.classes else ""
+
     def signature(self, line: str) -> str:
         """What is shown of a function with this `def` line: first the classes that it is called with."""
-        return "\n\n\n".join([*(code for _, code in self.classes), line])
+        return f"{self.shown_classes}\n\n\n{line}" if self.classes else line
 
     def in_place(self, source: str) -> str:
         """A module with its classes in the form of `classes`."""
@@ -44,14 +50,15 @@ class Needs:
             if isinstance(node, ast.ClassDef) and node.name in shown:
                 first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
                 lines[first - 1 : node.end_lineno] = shown[node.name].split("\n")
-        return "\n".join(lines)
+        text = "\n".join(lines)
+        return f"{_DATACLASS}\n\n{text}" if shown else text
 
 
 def needs_of(tests: str, entry_point: str, source: str) -> Needs:
     """What `tests` of `entry_point` need of the module `source`, directly or by way of its other definitions.
 
-    >>> needs_of("assert area(2) == 4 * PI", "area", "from math import pi\\nPI = pi\\ndef area(r): return PI * r * r").code
-    'from math import pi\\nPI = pi\\n'
+    >>> needs_of("assert area(2) == 4 * PI", "area", "import math\\nPI = math.pi\\ndef area(r): return PI * r * r").code
+    'import math\\nPI = math.pi\\n'
 
     Raises:
         UnusableRowError: a name that neither of them defines, or a class with behaviour.
@@ -62,7 +69,7 @@ def needs_of(tests: str, entry_point: str, source: str) -> Needs:
     found: set[str] = set()
     while todo - found:
         name = (todo - found).pop()
-        places = [i for i, s in enumerate(definitions) if name in _bound_at_top(s)]
+        places = [i for i, s in enumerate(definitions) if name in bound_at_top(s)]
         if not places:
             raise UnusableRowError("the tests use a name that neither they nor the reference define")
         kept.update(places)
@@ -71,7 +78,8 @@ def needs_of(tests: str, entry_point: str, source: str) -> Needs:
             todo |= foreign_names(definitions[place]) - {entry_point}
     chosen = [_portable(definitions[i]) for i in sorted(kept)]
     classes = [(s.name, ast.unparse(s)) for s in chosen if isinstance(s, ast.ClassDef)]
-    return Needs("".join(f"{ast.unparse(s)}\n" for s in chosen), tuple(classes))
+    head = f"{_DATACLASS}\n" if classes else ""
+    return Needs(head + "".join(f"{ast.unparse(s)}\n" for s in chosen), tuple(classes))
 
 
 def called_functions(tests: str, source: str) -> list[str]:
@@ -91,7 +99,8 @@ def foreign_names(tree: ast.AST) -> set[str]:
 def straight(function: ast.FunctionDef, taken: set[str]) -> list[ast.stmt] | None:
     """The body of a function as statements of a module that do the same.
 
-    None where it cannot stand there: it returns, yields, or binds one of the `taken` names of the module itself.
+    None where it cannot stand there: it returns, yields, or binds one of the `taken` names of the module or of Python's
+    own, which helpers beside it rely on.
     """
     for node in ast.walk(function):
         if isinstance(node, ast.Return | ast.Yield | ast.YieldFrom | ast.Await | ast.Global | ast.Nonlocal):
@@ -99,12 +108,12 @@ def straight(function: ast.FunctionDef, taken: set[str]) -> list[ast.stmt] | Non
     body: Sequence[ast.stmt] = function.body
     if ast.get_docstring(function) is not None:
         body = body[1:]
-    if any(bound_names(statement) & taken for statement in body):
+    if any(bound_names(statement) & (taken | _BUILTINS) for statement in body):
         return None
     return list(body)
 
 
-def _bound_at_top(statement: ast.stmt) -> set[str]:
+def bound_at_top(statement: ast.stmt) -> set[str]:
     """The names that a definition gives to its module."""
     if isinstance(statement, ast.FunctionDef | ast.ClassDef):
         return {statement.name}
@@ -132,9 +141,7 @@ def _portable(statement: ast.stmt) -> ast.stmt:
         if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and ast.unparse(node.value) == "self"
     ]
     fields = "\n".join(f"    {name}: object" for name in dict.fromkeys(stored))
-    head = (
-        f"@__import__('dataclasses').dataclass(init=False, eq=False, repr=False)\nclass {statement.name}:\n{fields}\n"
-    )
+    head = f"@dataclass(init=False, eq=False)\nclass {statement.name}:\n{fields}\n"
     portable = ast.parse(head).body[0] if stored else None
     if not isinstance(portable, ast.ClassDef):
         raise UnusableRowError("the tests use a class of the reference that is more than its attributes")
