@@ -107,6 +107,7 @@ class Problem:
     """A programming problem as the policy sees it, plus its label where one exists.
 
     `signature` is shown below the statement: a `def` line or starter code; empty for standard-input problems.
+    `origins` says where it was first published, alike in every data set that took it over (`codeforces/1259/D`).
     """
 
     id: str
@@ -117,6 +118,7 @@ class Problem:
     label: Label | None = None
     source: str = ""
     difficulty: str = ""
+    origins: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if (self.style is Style.FUNCTION) != (self.entry_point is not None):
