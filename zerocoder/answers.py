@@ -17,6 +17,7 @@ from zerocoder.asserts import plain_asserts
 from zerocoder.markdown import Block, fenced_blocks
 from zerocoder.pairs import input_output
 from zerocoder.problems import Problem, Program, Style, TestCase
+from zerocoder.prompts import PLAIN_QUESTION
 from zerocoder.splitting import split as split_code
 from zerocoder.surroundings import with_surroundings
 from zerocoder.syntax import Unusable, checked_module, is_main_guard
@@ -68,7 +69,7 @@ def written_program(text: str, problem: Problem, truncated: bool = False) -> str
     one, that calls anything. An answer without any fence counts when it is a program throughout.
     """
     try:
-        answer = _final_answer(text)
+        answer, truncated = _final_answer(text, truncated)
         blocks = fenced_blocks(answer, truncated)
         entry_point = problem.entry_point
         return _script(answer, blocks) if entry_point is None else _function(answer, blocks, entry_point)
@@ -104,7 +105,7 @@ def parse_test(
     that follows it, or what else `zerocoder.pairs` reads.
     """
     try:
-        answer = _final_answer(text)
+        answer, truncated = _final_answer(text, truncated)
         blocks = fenced_blocks(answer, truncated)
         if problem.entry_point is None:
             return input_output(blocks)
@@ -127,8 +128,8 @@ def split_asserts(test: TestCase) -> tuple[TestCase, ...]:
     return tuple(TestCase(code=code) for code in split_code(test.code))
 
 
-def _final_answer(text: str) -> str:
-    """The text after the model's thoughts and before a question it went on to ask itself, with plain line ends.
+def _final_answer(text: str, truncated: bool) -> tuple[str, bool]:
+    """The text after the model's thoughts and before a question that it asks itself, and whether that is cut off.
 
     Raises:
         Unusable: characters that no source file can hold, too long, or thoughts without an end.
@@ -140,7 +141,9 @@ def _final_answer(text: str) -> str:
     _, end, answer = text.rpartition("</think>")
     if not end and "<think>" in text:
         raise Unusable("the reasoning has no end")
-    return (answer if end else text).replace("\r\n", "\n").replace("\r", "\n")
+    answer = answer.replace("\r\n", "\n").replace("\r", "\n")
+    answer, further, _ = answer.partition(f"\n{PLAIN_QUESTION}\n")
+    return answer, truncated and not further
 
 
 def _script(answer: str, blocks: list[Block]) -> str:
