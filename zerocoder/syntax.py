@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import warnings
 
 MAX_DEPTH = 100
@@ -79,3 +80,23 @@ def depth_exceeds(tree: ast.AST, limit: int) -> bool:
         if not level:
             return False
     return True
+
+
+def rows_of(table: ast.expr) -> list[ast.expr]:
+    """What a loop over a literal list or tuple sees, also through `enumerate`, `zip` and `.items()`; else nothing."""
+    match table:
+        case ast.List(elts=rows) | ast.Tuple(elts=rows):
+            return [] if any(isinstance(row, ast.Starred) for row in rows) else rows
+        case ast.Call(func=ast.Name(id="enumerate"), args=[rows, *start], keywords=[]):
+            first = start[0].value if start and isinstance(start[0], ast.Constant) else 0
+            numbers = itertools.count(first if isinstance(first, int) else 0)
+            return [_pair(ast.Constant(n), row) for n, row in zip(numbers, rows_of(rows), strict=False)]
+        case ast.Call(func=ast.Name(id="zip"), args=columns, keywords=[]):
+            return [_pair(*row) for row in zip(*map(rows_of, columns), strict=False)]
+        case ast.Call(func=ast.Attribute(value=ast.Dict(keys=keys, values=values), attr="items"), args=[]):
+            return [_pair(key, value) for key, value in zip(keys, values, strict=True) if key is not None]
+    return []
+
+
+def _pair(*items: ast.expr) -> ast.expr:
+    return ast.Tuple(list(items), ast.Load())
