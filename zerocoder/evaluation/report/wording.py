@@ -60,4 +60,5 @@ def notes(sheet: Sheet) -> list[str]:
     """What a reader of the paper's columns has to know."""
     published = [f"Rows marked {PUBLISHED} are published results, not measured here: {citation()}."]
     odd = [f"{row.name}: {row.note}." for row in sheet.published if row.note]
-    return [AVERAGES_NOTE, *(published if sheet.published else []), *odd]
+    labelled = ["† Trained with ten labelled problems."] if any("†" in row.row for row in sheet.published) else []
+    return [AVERAGES_NOTE, *(published if sheet.published else []), *labelled, *odd]

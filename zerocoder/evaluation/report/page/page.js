@@ -40,19 +40,26 @@
     "kills none": (o) => o.kills === 0,
   };
 
-  function coderChip(o) {
-    if (!o || !o.answers) return null;
-    const mood = o.right === o.answers ? "good" : o.right ? "unsure" : o.hidden ? "unsure" : "bad";
-    const word = o.answers > 1 ? `${o.right}/${o.answers} right` : o.right ? "✓ solved" : o.hidden ? "? hidden" : o.unparsed ? "✗ no program" : "✗ failed";
-    return el("span", mood, word);
+  function chip(mood, text, title) {
+    const node = el("span", mood, text);
+    node.title = title;
+    return node;
   }
 
-  function testerChip(o) {
-    if (!o || !o.tester) return null;
-    if (!o.tests) return el("span", "bad", "no test");
+  function coderChip(o) {
+    if (!o || !o.answers) return el("span");
+    if (o.answers > 1) return chip(o.right === o.answers ? "good" : o.right ? "unsure" : "bad", `${o.right}/${o.answers}`, "answers that pass every official test");
+    if (o.right) return chip("good", "✓", "solved");
+    if (o.hidden) return chip("unsure", "?", "hidden by a failure of the sandbox");
+    return o.unparsed ? chip("bad", "∅", "no program in the answer") : chip("bad", "✗", "fails an official test");
+  }
+
+  function testerChips(o) {
+    if (!o || !o.tester) return [el("span"), el("span")];
+    if (!o.tests) return [chip("bad", "∅", "no test in the answer"), el("span")];
     const mood = o.valid === o.tests ? "good" : o.valid ? "unsure" : "bad";
-    const killed = o.kills === null ? "" : `, kills ${Math.round(100 * o.kills)} %`;
-    return el("span", mood, `${o.valid}/${o.tests} tests valid${killed}`);
+    const killed = o.kills === null ? "" : `${Math.round(100 * o.kills)} %`;
+    return [chip(mood, `${o.valid}/${o.tests}`, "tests that the reference passes"), chip("", killed, "mutants killed by a test, on average")];
   }
 
   function differ(outcomes) {
@@ -66,17 +73,10 @@
     const problem = index.problems[n];
     const node = el("details");
     node.dataset.n = n;
-    const outcome = el("span", "outcome");
-    problem.outcomes.forEach((o, m) => {
-      const chips = [coderChip(o), testerChip(o)].filter((chip) => chip !== null);
-      if (!chips.length) return;
-      const dot = el("i", `m${m % 6}`);
-      dot.title = index.models[m];
-      outcome.append(el("span", "", several ? dot : null, ...chips.flatMap((chip, k) => (k ? [" · ", chip] : [chip]))));
-    });
+    const outcomes = problem.outcomes.map((o, m) => el("span", `outcome m${m % 6}`, coderChip(o), ...testerChips(o)));
     const id = el("span", "id", el("bdi", "", problem.id));
-    if (problem.difficulty) id.append(" ", el("small", "", problem.difficulty));
-    node.append(el("summary", "", id, el("span", "title", problem.title), outcome));
+    const title = el("span", "title", problem.difficulty ? el("small", "", problem.difficulty) : null, problem.title);
+    node.append(el("summary", "", id, title, ...outcomes));
     node.addEventListener("toggle", () => { if (node.open) fill(node, n); });
     return node;
   }
@@ -219,9 +219,18 @@
     if (mine !== asked) return; // something newer was asked for
     matching = found;
     shown = 0;
-    $("list").replaceChildren();
+    $("list").replaceChildren(heads());
     more();
     $("count").textContent = `${matching.length} of ${index.problems.length} problems`;
+  }
+
+  function heads() {
+    const models = index.models.map((model, m) => {
+      const node = el("span", `outcome m${m % 6}`, el("span", "", "coder"), el("span", "", "valid"), el("span", "", "kills"));
+      node.title = model;
+      return node;
+    });
+    return el("div", "heads", el("span", "id", "problem"), el("span", "title", "statement"), ...models);
   }
 
   function more() {
@@ -239,11 +248,11 @@
     asked++;
     matching = [n];
     shown = 0;
-    $("list").replaceChildren();
+    $("list").replaceChildren(heads());
     more();
     $("count").textContent = `1 of ${index.problems.length} problems`;
-    $("list").firstElementChild.open = true;
-    $("problems").scrollIntoView();
+    $("list").lastElementChild.open = true;
+    fill($("list").lastElementChild, n).then(() => $("count").scrollIntoView());
   }
 
   // ---- start -----------------------------------------------------------------------------------------------------
@@ -262,7 +271,7 @@
   $("more").addEventListener("click", () => {
     const first = shown;
     more();
-    $("list").children[first].firstElementChild.focus(); // the keyboard goes on where the list went on
+    $("list").children[first + 1].firstElementChild.focus(); // the keyboard goes on where the list went on
   });
   window.addEventListener("hashchange", follow);
   document.addEventListener("keydown", (event) => {
