@@ -37,6 +37,7 @@ EXAMPLES = (
     "model.path=runs/nano/latest compare=[nano]",
     "model.path=Qwen/Qwen2.5-Coder-7B-Instruct benchmarks=paper paper=qwen2.5-coder-7b",
     "model.path=my_model benchmarks=mbpp:mbpp.jsonl,humaneval limit=50 output=results",
+    "model.path=my_model benchmarks=mbpp benchmark.mbpp.source.show_tests=3",
     "model.path=my_model benchmarks=livecodebench n=10 temperature=0.8 top_p=0.95",
     "rescore=results verifier.cpu_seconds=5",
     "benchmarks=mbpp answers=mine.jsonl",
@@ -80,7 +81,7 @@ def evaluate_models(
     for path, settings in models.items():
         resolve(path)
         settings.rollout.check(1)
-    selections = select(config.benchmarks or DEFAULT, BENCHMARKS, config.limit, config.seed, say)
+    selections = select(config.benchmarks or DEFAULT, BENCHMARKS, config.benchmark, config.limit, config.seed, say)
     from zerocoder.evaluation.records import file_names
     from zerocoder.evaluation.session import evaluate_model
 
@@ -99,7 +100,8 @@ def score_saved(config: EvaluationConfig) -> tuple[Sequence[Selection], dict[str
     """Score the answers of an earlier evaluation, or of files made elsewhere."""
     saved = read_folder(config.rescore) if config.rescore is not None else []
     asked = [spec for one in saved for spec in one.header.settings.get("benchmarks", ())]
-    selections = select(config.benchmarks or asked or DEFAULT, BENCHMARKS, None, config.seed, say)
+    changes = config.benchmark or (saved[0].header.settings.get("benchmark", {}) if saved else {})
+    selections = select(config.benchmarks or asked or DEFAULT, BENCHMARKS, changes, None, config.seed, say)
     from zerocoder.evaluation.session import Given, complete, score_given
 
     names = [selection.benchmark.name for selection in selections]

@@ -128,6 +128,8 @@ class EvaluationConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     benchmarks: list[str] | None = None
     """Names of benchmarks, `paper` or `all`; one name needs no brackets. Null is builtin, or what was answered."""
+    benchmark: dict[str, Any] = field(default_factory=dict)
+    """Changes to the benchmarks' files, by name: benchmark.mbpp.source.show_tests=3."""
     n: int = 1
     """Answers a problem and role."""
     temperature: float = 0.0

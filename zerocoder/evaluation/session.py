@@ -189,6 +189,7 @@ def deciding(config: EvaluationConfig, selections: Sequence[Selection]) -> dict[
         "model.revision": config.model.revision,
         "model.files": files_digest(resolve(config.model.path)),
         "model.dtype": config.model.dtype.value,
+        "model.chat_template": config.model.chat_template,
         "model.prompt_style": config.model.prompt_style.value,
         "model.max_prompt_tokens": config.model.max_prompt_tokens,
         "rollout": engine["engine"],
@@ -201,6 +202,7 @@ def deciding(config: EvaluationConfig, selections: Sequence[Selection]) -> dict[
         "seed": config.seed,
         "limit": config.limit,
         "benchmarks": [selection.benchmark.spec for selection in selections],
+        "benchmark": config.benchmark,
     }
 
 
