@@ -139,6 +139,11 @@ def collect(rows: Iterable[Row], parse: Callable[[Row], Problem]) -> tuple[list[
     return list(problems.values()), dict(reasons)
 
 
+def unix_lines(text: str) -> str:
+    """`text` with plain line ends."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
 def parse_python(source: str) -> ast.Module:
     """The syntax tree of `source`; ValueError says in one line why there is none."""
     with warnings.catch_warnings():
