@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -61,16 +63,27 @@ class Apps:
 
     def train(self) -> list[Problem]:
         """The problems of the training split; those without a readable solution have no label."""
-        return self._collected("train")[0]
+        return self._problems("train")
 
     def heldout(self) -> list[Problem]:
         """The problems of the test split, or the sample of them."""
-        return self._collected("test")[0]
+        return self._problems("test")
 
     def report(self) -> dict[str, int]:
-        """Why rows of either split were left out -> how many."""
-        left_out = [self._collected(split)[1] for split in ("train", "test")]
-        return {reason: sum(part.get(reason, 0) for part in left_out) for part in left_out for reason in part}
+        """Why rows were left out -> how many, of the splits read so far, or else of both."""
+        if not self._left_out:
+            for split in ("train", "test"):
+                self._problems(split)
+        return dict(sum(map(Counter, self._left_out.values()), Counter()))
+
+    @cached_property
+    def _left_out(self) -> dict[str, dict[str, int]]:
+        """By split, of what was read so far: an evaluation reads, and perhaps downloads, no training split."""
+        return {}
+
+    def _problems(self, split: str) -> list[Problem]:
+        problems, self._left_out[split] = self._collected(split)
+        return problems
 
     def _collected(self, split: str) -> tuple[list[Problem], dict[str, int]]:
         place = place_of(split, self.path, self.heldout_path)

@@ -14,8 +14,10 @@ from __future__ import annotations
 import hashlib
 import math
 import re
+from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 
 from zerocoder.datasets.base import Row, UnusableRowError, collect, parse_python, unix_lines
@@ -62,16 +64,27 @@ class Codeforces:
 
     def train(self) -> list[Problem]:
         """The problems of the training split, unlabelled: there are no reference solutions."""
-        return self._collected("train")[0]
+        return self._problems("train")
 
     def heldout(self) -> list[Problem]:
         """The problems of the test split, or the sample of them."""
-        return self._collected("test")[0]
+        return self._problems("test")
 
     def report(self) -> dict[str, int]:
-        """Why rows of either split were left out, or kept with reservations -> how many."""
-        left_out = [self._collected(split)[1] for split in ("train", "test")]
-        return {reason: sum(part.get(reason, 0) for part in left_out) for part in left_out for reason in part}
+        """Why rows were left out, or kept with reservations -> how many, of the splits read so far, or else of both."""
+        if not self._left_out:
+            for split in ("train", "test"):
+                self._problems(split)
+        return dict(sum(map(Counter, self._left_out.values()), Counter()))
+
+    @cached_property
+    def _left_out(self) -> dict[str, dict[str, int]]:
+        """By split, of what was read so far: an evaluation reads, and perhaps downloads, no training split."""
+        return {}
+
+    def _problems(self, split: str) -> list[Problem]:
+        problems, self._left_out[split] = self._collected(split)
+        return problems
 
     def _collected(self, split: str) -> tuple[list[Problem], dict[str, int]]:
         place = place_of(split, self.path, self.heldout_path)

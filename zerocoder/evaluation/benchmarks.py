@@ -7,6 +7,7 @@ every one whose data can be found; `benchmark.mbpp.source.show_tests=3` changes 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,9 +64,8 @@ class Benchmark:
             problems = self.source.heldout()
         except ZeroCoderError as error:
             # The sources speak of the settings of train.py.
-            told = str(error).replace("data.source.path=", f"benchmarks={self.name}:")
-            told = told.replace("data.source.heldout_path=", f"benchmarks={self.name}:")
-            raise type(error)(told.replace(f"data={self.name}:", f"benchmark {self.name}:")) from error
+            told = re.sub(r"data\.source\.(heldout_)?path=", f"benchmarks={self.name}:", str(error))
+            raise type(error)(re.sub(r"^data=\w+:", f"benchmark {self.name}:", told)) from error
         if not problems:
             raise ZeroCoderError(f"benchmark {self.name} has no held-out problems")
         unlabelled = next((p.id for p in problems if p.label is None or not p.label.tests), None)

@@ -70,7 +70,8 @@ def in_a_line(name: str, decided: Provenance) -> str:
     drawn = "greedy" if decided.temperature == 0 else f"temperature {decided.temperature}, top-p {decided.top_p}"
     parts = [
         decided.data_set + (f"@{decided.revision[:8]}" if decided.revision else ""),
-        f"{decided.problems} problems ({decided.sample}), hash {decided.data_hash}",
+        f"{decided.problems} problems" + (f" ({decided.sample})" if decided.sample != "all" else ""),
+        f"hash {decided.data_hash}",
         f"n={decided.n}" + (f" {drawn}" if decided.temperature is not None else ""),
         f"prompts {decided.prompts}" if decided.prompts else "prompts not known",
         f"extractor {decided.extractor}",
