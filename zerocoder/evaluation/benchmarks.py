@@ -119,9 +119,7 @@ def select(
                 left_out.append(_without_references(benchmark))
                 continue
         some = sample(problems, limit, seed, benchmark.name)
-        words = benchmark.sample
-        if len(some) < len(problems):
-            words = f"{len(some)} of {len(problems)} (seed {seed})" + (f", {words}" if words != ALL else "")
+        words = drawn_in_words(len(some), len(problems), seed, benchmark.sample)
         selections.append(Selection(benchmark, tuple(some), words))
     if not selections:
         raise ZeroCoderError("; ".join(left_out) or f"{', '.join(specs)}: there is no such benchmark")
@@ -144,6 +142,13 @@ def sample(problems: Sequence[Problem], limit: int | None, seed: int, name: str)
         return list(problems)
     order = np.random.default_rng(request_seed(seed, "benchmark", name)).permutation(len(problems))
     return [problems[i] for i in sorted(order[:limit])]
+
+
+def drawn_in_words(count: int, total: int, seed: int, words: str) -> str:
+    """Which problems a seeded sample of `total` are, `words` saying what those are."""
+    if count == total:
+        return words
+    return f"{count} of {total} (seed {seed})" + (f", {words}" if words != ALL else "")
 
 
 def known_benchmarks(folder: Path) -> list[str]:
