@@ -6,6 +6,7 @@ import ast
 import gzip
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -100,7 +101,8 @@ def run_mbpp(executor: ProcessExecutor, rows: Sequence[dict[str, Any]], num_muta
             continue
         code = row["code"].replace("\r\n", "\n")
         names = [node.name for node in ast.parse(code).body if isinstance(node, ast.FunctionDef)]
-        entry = next((name for name in names if all(f"{name}(" in test for test in row["test_list"])), None)
+        called = [set(re.findall(r"\w+(?=\()", test)) for test in row["test_list"]]
+        entry = next((name for name in names if all(name in calls for calls in called)), None)
         if entry is None:
             continue
         programs = with_mutants(code, num_mutants)

@@ -45,7 +45,8 @@ def run_main(load: Callable[[], types.CodeType], argv: list[str]) -> None:
         _open_standard_streams()
         runner.reset_interpreter()
         sys.argv = argv
-        builtins.exit = builtins.quit = sys.exit  # as the module `site` has them, which is not loaded
+        # as the module `site` has them, which is not loaded
+        builtins.exit = builtins.quit = sys.exit  # type: ignore[assignment]
         exec(code, runner.fresh_module("__main__"))
         status = 0
     except SystemExit as end:
