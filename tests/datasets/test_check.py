@@ -74,6 +74,14 @@ def test_rows_that_were_left_out_are_counted(tmp_path: Path, capsys: pytest.Capt
     assert "outside the official train, validation and test ranges     2" in " ".join(out.split("\n"))
 
 
+def test_references_get_the_time_of_the_official_grader(tmp_path: Path) -> None:
+    code = (
+        "import time\ndef f(x):\n    while time.process_time() < 0.6: pass\n    return x"  # verifier.cpu_seconds is 0.3
+    )
+    row = {"text": "t", "code": code, "task_id": 11, "test_list": ["assert f(1) == 1"]}
+    assert run(["check", "data=mbpp", file(tmp_path, row), *SETTINGS]) == 0
+
+
 def test_a_limit_takes_a_fixed_sample(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     problems = [problem(f"p{i}", "def f(x): return 1", f"assert f({i}) == 0") for i in range(9)]
     samples = []

@@ -180,6 +180,19 @@ def test_all_real_rows_are_problems() -> None:
 
 
 @needs_real
+def test_all_real_references_pass() -> None:
+    problems = HumanEval(str(REAL)).heldout()
+    labels = [p.label for p in problems if p.label]
+    jobs = [
+        Job((Program(label.solution),), label.tests, p.entry_point, grading=label.grading)
+        for p, label in zip(problems, labels, strict=True)
+    ]
+    with VerifierConfig(workers=2, cache_mb=0).build() as executor:
+        failed = [p.id for p, m in zip(problems, executor.run(jobs), strict=True) if (m != Verdict.PASS).any()]
+    assert (len(problems), failed) == (106, [])
+
+
+@needs_real
 @pytest.mark.parametrize("every", [5, pytest.param(1, marks=pytest.mark.slow)])
 def test_verdicts_are_the_official_ones_over_references_and_broken_programs(every: int) -> None:
     """Official: exec of prompt, completion, test and the call of check, in one namespace, here of harmless programs."""

@@ -214,17 +214,6 @@ def test_all_real_rows_but_the_papers_prompts_are_problems() -> None:
 
 
 @needs_real
-def test_a_sample_of_the_real_references_passes() -> None:
-    full, sanitized = Mbpp(str(REAL / "mbpp.jsonl")), Mbpp(str(REAL / "sanitized-mbpp.json"), sanitized=True)
-    special = {f"mbpp/{task}" for task in (82, 367, 596, 737, 787, 794)}  # classes, imports, matches
-    chosen = [p for p in (*full.heldout(), *full.train()) if p.id in special or p.id.endswith("7")]
-    chosen += [p for p in (*sanitized.heldout(), *sanitized.train()) if p.id in special or p.id.endswith("2")]
-    assert len(chosen) > 80
-    assert verdicts(chosen) == [["PASS"]] * len(chosen)
-
-
-@needs_real
-@pytest.mark.slow
 def test_all_real_references_pass() -> None:
     mbpp = Mbpp(str(REAL / "mbpp.jsonl"), challenge_tests=True)
     sanitized = Mbpp(str(REAL / "sanitized-mbpp.json"), sanitized=True)
