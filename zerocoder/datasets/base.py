@@ -21,7 +21,7 @@ from zerocoder.problems import Problem, ZeroCoderError
 
 FORMATS = {
     "mbpp": ("text", "code", "test_list"),
-    "mbpp (sanitized)": ("prompt", "code", "test_list"),
+    "mbpp_sanitized": ("prompt", "code", "test_list"),
     "humaneval": ("prompt", "canonical_solution", "test"),
     "livecodebench": ("question_content", "public_test_cases"),
     "apps": ("question", "input_output", "solutions"),
@@ -73,7 +73,11 @@ class Row:
         known = next((k for k, fields in FORMATS.items() if missing and self.fields.keys() >= set(fields)), None)
         if len(missing) < 2 and known is None:
             return  # nothing, or a slip in a row, which is told where the field is read
-        looks = f"this looks like {known}" if known else f"it has {_listed(list(self.fields)) or 'no field at all'}"
+        looks = (
+            f"this looks like a file for data={known}"
+            if known
+            else f"it has {_listed(list(self.fields)) or 'no field at all'}"
+        )
         self.refuse(f"no row of {title}: {_listed(missing)} missing; {looks}")
 
     def text(self, name: str, default: str | None = None) -> str:
@@ -150,6 +154,14 @@ def parse_python(source: str) -> ast.Module:
             raise ValueError(f"{error.msg}, line {error.lineno}") from error
         except (ValueError, RecursionError, MemoryError) as error:
             raise ValueError(str(error) or "too deeply nested") from error
+
+
+def readable(what: str, source: str) -> ast.Module:
+    """As `parse_python`, but what is no Python makes the row that holds it unusable."""
+    try:
+        return parse_python(source)
+    except ValueError as error:
+        raise UnusableRowError(f"{what} is no Python") from error
 
 
 def signature_of(source: str, entry_point: str) -> str | None:

@@ -97,7 +97,7 @@ def read_rows(path: str | Path, key: str) -> Iterator[Row]:
     `key` is the setting that named the file. Raises ZeroCoderError, with file and line, for what is no such file.
     """
     if not str(path):
-        raise ZeroCoderError(f"{key} must name a file of JSON lines")
+        raise ZeroCoderError(f"{key} must name a JSON-lines file")
     path = Path(path).expanduser()
     if not path.is_file():
         raise ZeroCoderError(f"{key}={path}: there is no such file")
