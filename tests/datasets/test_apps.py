@@ -36,7 +36,9 @@ def row(number: int, **changes: Any) -> dict[str, Any]:
 
 def called(number: int, name: str = "grow", inputs: Any = None, outputs: Any = None, **changes: Any) -> dict[str, Any]:
     tests = {"fn_name": name, "inputs": inputs or [[1, "a"]], "outputs": outputs or [2]}
-    return row(number, input_output=json.dumps(tests), solutions=json.dumps([f"def {name}(*a):\n    return 2"])) | changes
+    return (
+        row(number, input_output=json.dumps(tests), solutions=json.dumps([f"def {name}(*a):\n    return 2"])) | changes
+    )
 
 
 def write(path: Path, *rows: dict[str, Any]) -> str:
@@ -128,7 +130,10 @@ def failing(problems: list[Problem]) -> dict[str, list[str]]:
     ]
     with VerifierConfig().build() as executor:
         rows = executor.run(jobs)
-    verdicts = {p.id: sorted({Verdict(v).name for v in r.ravel() if v != Verdict.PASS}) for p, r in zip(labelled, rows)}
+    verdicts = {
+        p.id: sorted({Verdict(v).name for v in r.ravel() if v != Verdict.PASS})
+        for p, r in zip(labelled, rows, strict=True)
+    }
     return {name: kinds for name, kinds in verdicts.items() if kinds}
 
 
@@ -290,9 +295,16 @@ def test_the_real_test_rows() -> None:
         assert [t.stdout for t in problem.label.tests] == tests["outputs"]
 
 
+EXCEPTIONS = {
+    "apps/train/2378": ["FAIL"],  # many right answers, and one is expected
+    "apps/train/2386": ["FAIL"],  # a wrong solution, which passes where the order of numbers is not looked at
+    "apps/train/2398": ["FAIL"],  # many right answers
+}
+
+
 @needs_real
 @pytest.mark.slow
 def test_the_real_references_pass_their_tests() -> None:
-    found = failing(Apps(path=str(TRAIN)).train())
-    print(found)
-    assert found == {}
+    problems = Apps(path=str(TRAIN)).train()
+    assert failing(problems) == EXCEPTIONS
+    assert sum(p.label is not None for p in problems) == 98  # 95 of 98 pass

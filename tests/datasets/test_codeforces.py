@@ -118,7 +118,9 @@ def test_a_checker_judges_in_place_of_the_expected_output(tmp_path: Path) -> Non
 
 
 def test_the_training_split_is_unlabelled(tmp_path: Path) -> None:
-    source = Codeforces(path=write(tmp_path / "train.jsonl", row()), heldout_path=write(tmp_path / "t.jsonl", row("1/A")))
+    source = Codeforces(
+        path=write(tmp_path / "train.jsonl", row()), heldout_path=write(tmp_path / "t.jsonl", row("1/A"))
+    )
     assert [(p.id, p.label) for p in source.train()] == [("codeforces/2046/A", None)]
     assert [p.id for p in source.heldout()] == ["codeforces/1/A"]
 
@@ -187,7 +189,9 @@ def test_generated_tests_are_added(tmp_path: Path) -> None:
 
 def test_the_papers_sample_cannot_overlap_with_apps(tmp_path: Path) -> None:
     undated = row("4/A", contest_start=None)
-    source = heldout(tmp_path, row("1/A"), row("2/A", contest_start=EARLY), row("3/A"), undated, sample="codeforces-300")
+    source = heldout(
+        tmp_path, row("1/A"), row("2/A", contest_start=EARLY), row("3/A"), undated, sample="codeforces-300"
+    )
     assert [p.id for p in source.heldout()] == ["codeforces/1/A", "codeforces/3/A"]
     assert source.report() == {
         "of a contest before APPS was published": 1,
@@ -228,7 +232,9 @@ def test_real_problems_of_codeelo() -> None:
     assert len(problems) == len(rows) == 254 and source.report() == {} and source.train() == []
     for problem, fields in zip(problems, rows, strict=True):
         assert problem.label is not None and problem.style is Style.STDIN
-        assert [(t.stdin, t.stdout) for t in problem.label.tests] == [(t["input"], t["output"]) for t in fields["tests"]]
+        assert [(t.stdin, t.stdout) for t in problem.label.tests] == [
+            (t["input"], t["output"]) for t in fields["tests"]
+        ]
         assert "Time Limit:" not in problem.statement and "Tags:" not in problem.statement
         grading = problem.label.grading
         assert f"Time Limit: {round((grading.seconds or 0) * 1000)} ms" in fields["problem"]
