@@ -17,6 +17,10 @@ from typing import Any
 from zerocoder.problems import ZeroCoderError
 
 
+class MissingDataError(ZeroCoderError):
+    """A data set is neither on this machine nor to be had from the hub."""
+
+
 @dataclass(frozen=True)
 class Hub:
     """Where a data set lies on the hub.
@@ -39,7 +43,7 @@ class Hub:
 def fetched_files(hub: Hub, split: str, title: str, remedy: str) -> list[Path]:
     """The published files of a split, from the library's cache or the hub.
 
-    Raises ZeroCoderError, "<title>: ... cannot be reached; put <remedy>", where that fails.
+    Raises MissingDataError, "<title>: ... cannot be reached; put <remedy>", where that fails.
     """
     from huggingface_hub import hf_hub_download
 
@@ -77,6 +81,6 @@ def _explained(hub: Hub, title: str, remedy: str) -> Iterator[None]:
             what = f"{hub} is not on this machine and the hub cannot be reached"
         else:
             what = f"{hub} cannot be loaded from the hub ({reason})"
-        raise ZeroCoderError(f"{title}: {what}; put {remedy}") from error
+        raise MissingDataError(f"{title}: {what}; put {remedy}") from error
     finally:
         logging.set_verbosity(verbosity)

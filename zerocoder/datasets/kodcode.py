@@ -20,7 +20,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
 
@@ -77,10 +77,10 @@ class KodCode:
     """A file or folder of the published rows; null looks in $ZEROCODER_DATA and on the hub."""
     revision: str | None = None
     """Of KodCode/KodCode-V1 on the Hugging Face hub; null is the newest."""
-    subsets: tuple[str, ...] = ()
+    subsets: list[str] = field(default_factory=list)
     """Only these of its subsets, e.g. [Leetcode, Prefill]; empty takes all."""
     max_rows: int | None = None
-    """Read only so many rows; null reads all, for some minutes: there are 447 thousand."""
+    """Read only so many rows; null reads all 447 thousand, which takes about half an hour and some gigabytes."""
 
     def __post_init__(self) -> None:
         if self.max_rows is not None and self.max_rows < 1:

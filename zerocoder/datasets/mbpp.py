@@ -21,7 +21,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from zerocoder.datasets.base import Row, UnusableRowError, collect, readable, signature_of
+from zerocoder.datasets.base import Row, UnusableRowError, collect, readable, signature_of, unix_lines
 from zerocoder.datasets.needs import called_functions, needs_of
 from zerocoder.datasets.reading import Hub, published_rows
 from zerocoder.problems import Grading, Label, Problem, TestCase, ZeroCoderError
@@ -88,16 +88,16 @@ class Mbpp:
             row.refuse('the field "task_id" must be a whole number')
         if task not in TRAIN_TASKS and task not in HELDOUT_TASKS:
             raise UnusableRowError(_OUTSIDE)
-        statement, code = row.text(fields[0]).strip(), _unix(row.text("code"))
-        tests = [_unix(t).strip() for t in row.texts("test_list")]
-        setup = [*map(_unix, row.texts("test_imports")), _unix(row.text("test_setup_code", ""))]
+        statement, code = row.text(fields[0]).strip(), unix_lines(row.text("code"))
+        tests = [unix_lines(t).strip() for t in row.texts("test_list")]
+        setup = [*map(unix_lines, row.texts("test_imports")), unix_lines(row.text("test_setup_code", ""))]
         if not tests:
             raise UnusableRowError("no tests")
         shown = tests[: self.show_tests] if task in HELDOUT_TASKS else []
         if shown:
             statement += "\n\nYour code should pass these tests:\n\n" + "\n".join(shown)
         if self.challenge_tests:
-            tests += [_unix(t).strip() for t in row.texts("challenge_test_list")]
+            tests += [unix_lines(t).strip() for t in row.texts("challenge_test_list")]
         entry_point, line = _called_function(code, tests)
         official = "\n".join([*(part for part in setup if part.strip()), *tests]) + "\n"
         needs = needs_of(official, entry_point, code)
@@ -113,10 +113,6 @@ class Mbpp:
 
 def _task_of(problem: Problem) -> int:
     return int(problem.id.partition("/")[2])
-
-
-def _unix(text: str) -> str:
-    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _called_function(code: str, tests: list[str]) -> tuple[str, str]:
