@@ -27,8 +27,6 @@ def needed(option: str) -> list[str]:
     paths = []
     if name in ("jsonl", "mbpp", "qwen2.5-1.5b", "qwen2.5-coder-0.5b", "qwen2.5-coder-7b", "qwen3-4b"):
         paths.append("data.source.path=problems.jsonl")
-    if name in ("codeforces", "livecodebench"):
-        paths.append("selector=b4")  # they have no labels, which dyb4 needs
     if name == "huggingface":
         paths.append("model.path=nano")
     return paths if not option.startswith("model=q") else [*paths, "data=jsonl"]

@@ -204,6 +204,14 @@ def test_splits_of_files_and_folders(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert [p.id for p in Apps().heldout()] == ["apps/test/0002"]
 
 
+def test_an_evaluation_needs_the_test_split_only(tmp_path: Path) -> None:
+    write(tmp_path / "test.jsonl", row(1), row(2, input_output=""))
+    apps = Apps(path=str(tmp_path))
+    assert len(apps.heldout()) == 1 and apps.report() == {"no tests": 1}
+    with pytest.raises(ZeroCoderError, match="train.jsonl"):
+        apps.train()
+
+
 def test_the_hubs_raw_files_call_the_number_id(tmp_path: Path) -> None:
     raw = row(7)
     raw["id"] = raw.pop("problem_id")

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from zerocoder.datasets.__main__ import run
 from zerocoder.datasets.apps import Apps
 from zerocoder.datasets.base import Row
 from zerocoder.datasets.codeforces import Codeforces
@@ -99,3 +100,11 @@ def test_the_papers_apps_sample(tmp_path: Path) -> None:
     ids = [p.id for p in problems]
     assert ids == sorted(ids) and ids[:3] == APPS_300[0]
     assert hashlib.sha256("\n".join(ids).encode()).hexdigest()[:16] == APPS_300[1]
+
+
+def test_the_ids_are_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "test.jsonl").write_text("".join(json.dumps(row) + "\n" for row in apps_test_split()[:5]))
+    assert run(["ids", "data=apps", f"data.source.path={tmp_path}/test.jsonl"]) == 0
+    assert capsys.readouterr().out.splitlines() == [f"apps/test/{n:04d}" for n in range(5)]
+    with pytest.raises(ZeroCoderError, match="ids takes settings only"):
+        run(["ids", "--all"])

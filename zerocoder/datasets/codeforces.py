@@ -16,6 +16,7 @@ import math
 import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 
 from zerocoder.datasets.base import Row, UnusableRowError, collect, parse_python, unix_lines
@@ -62,16 +63,27 @@ class Codeforces:
 
     def train(self) -> list[Problem]:
         """The problems of the training split, unlabelled: there are no reference solutions."""
-        return self._collected("train")[0]
+        return list(self._train[0])
 
     def heldout(self) -> list[Problem]:
         """The problems of the test split, or the sample of them."""
-        return self._collected("test")[0]
+        return list(self._test[0])
 
     def report(self) -> dict[str, int]:
-        """Why rows of either split were left out, or kept with reservations -> how many."""
-        left_out = [self._collected(split)[1] for split in ("train", "test")]
+        """Why rows were left out, or kept with reservations -> how many; of the splits that were read, of both where none
+        was yet."""
+        # An evaluation reads one split only, and the other may not be at hand.
+        read = [self.__dict__[split] for split in ("_train", "_test") if split in self.__dict__]
+        left_out = [part for _, part in read or (self._train, self._test)]
         return {reason: sum(part.get(reason, 0) for part in left_out) for part in left_out for reason in part}
+
+    @cached_property
+    def _train(self) -> tuple[list[Problem], dict[str, int]]:
+        return self._collected("train")
+
+    @cached_property
+    def _test(self) -> tuple[list[Problem], dict[str, int]]:
+        return self._collected("test")
 
     def _collected(self, split: str) -> tuple[list[Problem], dict[str, int]]:
         place = place_of(split, self.path, self.heldout_path)

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 
 from zerocoder.datasets.base import Row, UnusableRowError, collect, unix_lines
 from zerocoder.datasets.packed import unpacked_text
@@ -69,11 +70,15 @@ class LiveCodeBench:
 
     def heldout(self) -> list[Problem]:
         """Problems of contests in the window."""
-        return self._collected()[0]
+        return list(self._heldout[0])
 
     def report(self) -> dict[str, int]:
         """Why rows of the files that hold the window were left out, or kept with reservations -> how many."""
-        return self._collected()[1]
+        return dict(self._heldout[1])
+
+    @cached_property
+    def _heldout(self) -> tuple[list[Problem], dict[str, int]]:
+        return self._collected()
 
     def _collected(self, before: bool = False) -> tuple[list[Problem], dict[str, int]]:
         window, references = window_of(self), self._references()
