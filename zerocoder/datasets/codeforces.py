@@ -70,8 +70,10 @@ class Codeforces:
         return list(self._test[0])
 
     def report(self) -> dict[str, int]:
-        """Why rows were left out, or kept with reservations -> how many; of the splits that were read, of both where none
-        was yet."""
+        """Why rows were left out, or kept with reservations -> how many.
+
+        Of the splits that were read, of both where none was yet.
+        """
         # An evaluation reads one split only, and the other may not be at hand.
         read = [self.__dict__[split] for split in ("_train", "_test") if split in self.__dict__]
         left_out = [part for _, part in read or (self._train, self._test)]
