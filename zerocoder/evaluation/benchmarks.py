@@ -104,15 +104,9 @@ def select(
     that nothing is there to judge by. Raises ZeroCoderError where a benchmark that was named cannot be found, and where
     nothing is left.
     """
-    selections, left_out = [], []
-    for benchmark, optional in load_benchmarks(specs, folder, changes):
-        try:
-            problems = benchmark.problems()
-        except MissingDataError as error:
-            if not optional:
-                raise
-            left_out.append(str(error))
-            continue
+    selections: list[Selection] = []
+    left_out: list[str] = []
+    for benchmark, problems in read_benchmarks(specs, folder, changes, left_out.append):
         if Role.CODER not in benchmark.roles:
             problems = [p for p in problems if p.label is not None and p.label.solution]
             if not problems:
@@ -126,6 +120,24 @@ def select(
     for line in left_out:
         told(f"left out: {line}")
     return selections
+
+
+def read_benchmarks(
+    specs: Sequence[str], folder: Path, changes: Mapping[str, Any], left_out: Callable[[str], None]
+) -> list[tuple[Benchmark, list[Problem]]]:
+    """The benchmarks that `specs` choose with all their problems; `left_out` gets a line for what `all` cannot find.
+
+    Raises ZeroCoderError where a benchmark that was named cannot be found.
+    """
+    found = []
+    for benchmark, optional in load_benchmarks(specs, folder, changes):
+        try:
+            found.append((benchmark, benchmark.problems()))
+        except MissingDataError as error:
+            if not optional:
+                raise
+            left_out(str(error))
+    return found
 
 
 def _without_references(benchmark: Benchmark) -> str:
