@@ -84,8 +84,11 @@ def run(argv: Sequence[str]) -> int:
         try:
             with bar("references", len(missing)) as advance:
                 checker.on_done = advance
-                ask(missing, checker.take)
+                ask(missing, checker)
                 checker.finish()
+        except ZeroCoderError:
+            checker.finish()  # what has been answered is not asked again
+            raise
         except KeyboardInterrupt:
             say(f"interrupted: {checker.done} of {len(missing)} are in {file.path}; the same command goes on")
             raise
@@ -116,6 +119,9 @@ class ReferenceFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.rows: dict[str, Reference] = {}
+        place = path if path.exists() else next(p for p in path.absolute().parents if p.exists())
+        if not os.access(place, os.W_OK) or (place != path and not place.is_dir()):
+            raise ZeroCoderError(f"output={path} cannot be written: {place} is no place that you may write to")
         if not path.exists():
             return
         content = path.read_bytes() if path.is_file() else b""
@@ -171,6 +177,10 @@ class Checker:
             parsed = [parse_program(a.text, problem, a.truncated) for a in answers]
             programs = [program for program in parsed if isinstance(program, Program)]
             self._running[self._executor.submit(label_job(problem, programs))] = problem, programs, len(answers)
+        self.poll()
+
+    def poll(self) -> None:
+        """Save what has been checked by now."""
         self._save([future for future in self._running if future.done()])
 
     def finish(self) -> None:
@@ -200,9 +210,9 @@ class Checker:
         self.on_done(1)
 
 
-Taken = Callable[[Problem, Sequence[Reply] | str], None]
-"""Told of a problem and its answers, or why there are none."""
-Ask = Callable[[Sequence[Problem], Taken], None]
+Ask = Callable[[Sequence[Problem], Checker], None]
+"""Puts problems to a model and hands the answers to the checker as they arrive."""
+_POLL_SECONDS = 0.2
 
 
 @contextmanager
@@ -211,7 +221,7 @@ def asker_of(config: ReferencesConfig) -> Iterator[tuple[str, Ask]]:
     if config.server is not None:
         server = ChatServer(config)
         try:
-            yield server.model, lambda problems, take: ask_server(server, config, problems, take)
+            yield server.model, lambda problems, checker: ask_server(server, config, problems, checker)
         finally:
             server.close()
     else:
@@ -219,7 +229,7 @@ def asker_of(config: ReferencesConfig) -> Iterator[tuple[str, Ask]]:
             yield config.model.path, ask
 
 
-def ask_server(server: ChatServer, config: ReferencesConfig, problems: Sequence[Problem], take: Taken) -> None:
+def ask_server(server: ChatServer, config: ReferencesConfig, problems: Sequence[Problem], checker: Checker) -> None:
     """Several requests at once, from threads that do not keep an interrupted command from ending."""
     waiting: queue.SimpleQueue[Problem] = queue.SimpleQueue()
     arrived: queue.SimpleQueue[tuple[Problem, Sequence[Reply] | str | BaseException]] = queue.SimpleQueue()
@@ -243,11 +253,17 @@ def ask_server(server: ChatServer, config: ReferencesConfig, problems: Sequence[
 
     for _ in range(min(config.concurrency, len(problems))):
         threading.Thread(target=work, daemon=True).start()
-    for _ in problems:
-        problem, answers = arrived.get()
+    left = len(problems)
+    while left:
+        try:
+            problem, answers = arrived.get(timeout=_POLL_SECONDS)
+        except queue.Empty:
+            checker.poll()
+            continue
         if isinstance(answers, BaseException):
             raise answers
-        take(problem, answers)
+        checker.take(problem, answers)
+        left -= 1
 
 
 @contextmanager
@@ -265,7 +281,7 @@ def _local(config: ReferencesConfig) -> Iterator[Ask]:
     engine = config.rollout.start(policy, tokenizer)
     try:
         room = _prompt_room(config, getattr(policy.config, "max_position_embeddings", None))
-        yield lambda problems, take: _ask_engine(engine, tokenizer, config, room, problems, take)
+        yield lambda problems, checker: _ask_engine(engine, tokenizer, config, room, problems, checker)
     finally:
         engine.close()
 
@@ -292,7 +308,7 @@ def _ask_engine(
     config: ReferencesConfig,
     room: int,
     problems: Sequence[Problem],
-    take: Taken,
+    checker: Checker,
 ) -> None:
     from zerocoder.prompting import prompt_ids
     from zerocoder.rollout.engine import Completion, Request, Sampling, request_seed
@@ -303,7 +319,7 @@ def _ask_engine(
     for problem in problems:
         prompt = prompt_ids(tokenizer, problem.unlabelled(), Role.CODER, config.model.prompt_style)
         if len(prompt) > room:
-            take(problem, f"with a prompt of more than {room} tokens")
+            checker.take(problem, f"with a prompt of more than {room} tokens")
             continue
         fitting.append(problem)
         seeds = (request_seed(config.seed, "references", problem.id, n) for n in range(config.samples))
@@ -313,6 +329,8 @@ def _ask_engine(
     def on_done(request: int, sample: int, completion: Completion) -> None:
         answers[request].append(Reply(completion.text, completion.truncated))
         if len(answers[request]) == config.samples:
-            take(fitting[request], answers[request])
+            checker.take(fitting[request], answers[request])
+        else:
+            checker.poll()
 
     engine.generate(requests, sampling, on_done)
