@@ -24,8 +24,9 @@ from zerocoder.unittest_methods import SOLUTION
 WITH_HEADER = frozenset({"livecodebench", "apps"})
 """Sources (`Problem.source`) whose official grader puts a header of imports before every answer."""
 _STARRED = (
-    "typing string re datetime collections heapq bisect copy math random statistics itertools functools operator io sys json"
-).split()
+    *("typing", "string", "re", "datetime", "collections", "heapq", "bisect", "copy", "math", "random", "statistics"),
+    *("itertools", "functools", "operator", "io", "sys", "json"),
+)
 """Modules of the header, which imports all of their names and then the modules themselves; a later one wins."""
 _PLAIN = {"time": "import time", "fractions": "import fractions", "np": "import numpy as np"}
 _BUILTINS = frozenset(dir(builtins)) | {"__name__", "__file__", "__doc__"}
