@@ -74,7 +74,9 @@ def test_names() -> None:
 
 
 def test_unknown_names_are_refused_with_the_nearest() -> None:
-    with pytest.raises(ZeroCoderError, match=r"paper=qwen2.5-coder: no such model; known: qwen2.5-1.5b, .*did you mean"):
+    with pytest.raises(
+        ZeroCoderError, match=r"paper=qwen2.5-coder: no such model; known: qwen2.5-1.5b, .*did you mean"
+    ):
         published("qwen2.5-coder")
     with pytest.raises(ZeroCoderError, match=r"paper=qwen3-4b/dyb: .* known: base, .*did you mean 'dyb4'"):
         published("qwen3-4b/dyb")
