@@ -1,137 +1,147 @@
 """Evaluate models: `python evaluate.py model.path=<model> benchmarks=builtin`. `--help` lists what can be set.
 
-Greedy Pass@1 of the coder, accuracy and mutation score of the tester on held-out problems: a table in the terminal,
-and results.json, results.md and every answer with its verdicts as JSON lines in the output folder.
-`compare=[path,...]` puts further models beside the first.
+Pass@k of the coder (greedy Pass@1 by default), accuracy and mutation score of the tester: tables in the terminal, and
+in the output folder as results.json, .md, .tex and .html, with every answer and its verdicts as JSON lines.
+`compare=[path,...]` puts further models beside the first. Answers are saved as they arrive: an evaluation that was
+stopped goes on when it is started again with its output=, `rescore=<output>` scores its answers again without a model,
+and `answers=<file>` scores answers made elsewhere.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from zerocoder import cli, preflight
+from zerocoder import cli
 from zerocoder.compose import for_model, load_evaluation, to_dict, to_yaml
 from zerocoder.config import EvaluationConfig
-from zerocoder.console import say, stages
-from zerocoder.evaluation.benchmarks import Benchmark, load_benchmarks
+from zerocoder.console import say
+from zerocoder.evaluation.benchmarks import DEFAULT, Selection, known_benchmarks, select
+from zerocoder.evaluation.paper import published
+from zerocoder.evaluation.saved import FOLDER, read_folder, read_outside
 from zerocoder.models import resolve
 from zerocoder.problems import Problem, ZeroCoderError
-from zerocoder.rollout.engine import sampling_of
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
-
-    from zerocoder.evaluation.records import Scores
-    from zerocoder.execution import Executor
+    from zerocoder.evaluation.session import Evaluated
 
 CONF = Path(__file__).parent / "conf"
+BENCHMARKS = CONF / "benchmark"
 EXAMPLES = (
     "model.path=nano benchmarks=builtin",
     "model.path=runs/nano/latest compare=[nano]",
-    "model.path=Qwen/Qwen2.5-Coder-0.5B-Instruct benchmarks=mbpp:mbpp.jsonl limit=50",
-    "model.path=my_model benchmarks=jsonl:my_problems.jsonl output=results",
+    "model.path=Qwen/Qwen2.5-Coder-7B-Instruct benchmarks=paper paper=qwen2.5-coder-7b",
+    "model.path=my_model benchmarks=mbpp:mbpp.jsonl,humaneval limit=50 output=results",
+    "model.path=my_model benchmarks=mbpp benchmark.mbpp.source.show_tests=3",
+    "model.path=my_model benchmarks=livecodebench n=10 temperature=0.8 top_p=0.95",
+    "rescore=results verifier.cpu_seconds=5",
+    "benchmarks=mbpp answers=mine.jsonl",
 )
 
 
 def main(argv: list[str]) -> int:
     config = load_evaluation(argv, CONF)
-    # Each model is spoken to by the settings that were made for it; what the command line sets holds for all.
-    compared = {path: load_evaluation([*argv, *for_model(path, CONF)], CONF) for path in config.compare}
-    models = {config.model.path: config} | compared
-    for path, settings in models.items():
-        resolve(path)
-        settings.rollout.check(1)
-    benchmarks = load_benchmarks(config.benchmarks, CONF / "data")
-    problems = {b.name: b.problems(config.limit, config.seed) for b in benchmarks}
-    folder = output_folder(config.output)
-    with config.verifier.build() as executor:
-        say(f"isolation  {executor.isolation}")
-        results = {path: evaluate(c, benchmarks, problems, executor) for path, c in models.items()}
-    report(folder, results, models)
+    rows = [row for name in config.paper for row in published(name)]
+    folder = output_folder(config)
+    if config.rescore is None and not config.answers:
+        # Each model is spoken to by the settings that were made for it; what the command line sets holds for all.
+        compared = {path: load_evaluation([*argv, *for_model(path, CONF)], CONF) for path in config.compare}
+        settings = {config.model.path: config} | compared
+        selections, results = evaluate_models(settings, folder)
+    else:
+        selections, results = score_saved(config)
+        settings = dict.fromkeys(results, config)
+    report(folder, selections, results, settings, rows)
     return 0
 
 
-def output_folder(output: str | None) -> Path:
-    """The folder of the results; refused before any work when it holds something or cannot be written."""
+def output_folder(config: EvaluationConfig) -> Path:
+    """The folder of the results; refused before any work where it holds something else or cannot be written."""
+    output = config.output
     folder = Path(output).expanduser() if output else Path("runs", "evaluate", f"{datetime.now():%Y-%m-%d_%H-%M-%S}")
-    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+    goes_on = config.rescore is None and not config.answers and (folder / FOLDER).is_dir()
+    if folder.exists() and not goes_on and not (folder.is_dir() and not any(folder.iterdir())):
         raise ZeroCoderError(f"output={folder} exists already; name a new folder")
-    nearest = next(parent for parent in folder.absolute().parents if parent.exists())
+    nearest = next(parent for parent in (folder / FOLDER).absolute().parents if parent.exists())
     if not (nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)):
         raise ZeroCoderError(f"output={folder} cannot be written: {nearest} is no folder that you may write to")
     return folder
 
 
-def evaluate(
-    config: EvaluationConfig,
-    benchmarks: Sequence[Benchmark],
-    problems: dict[str, list[Problem]],
-    executor: Executor,
-) -> dict[str, Scores]:
-    """Scores of one model by benchmark."""
-    import torch
+def evaluate_models(
+    models: Mapping[str, EvaluationConfig], folder: Path
+) -> tuple[Sequence[Selection], dict[str, Evaluated]]:
+    """Ask and score every model. An interrupt leaves the answers that are there, and says how to go on."""
+    config = next(iter(models.values()))
+    for path, settings in models.items():
+        resolve(path)
+        settings.rollout.check(1)
+    selections = select(config.benchmarks or DEFAULT, BENCHMARKS, config.benchmark, config.limit, config.seed, say)
+    from zerocoder.evaluation.records import file_names
+    from zerocoder.evaluation.session import evaluate_model
 
-    from zerocoder.evaluation.runner import evaluate_policy
-    from zerocoder.models import load_policy, load_tokenizer
-
-    if config.threads is not None:
-        torch.set_num_threads(config.threads)
-    tokenizer = load_tokenizer(config.model)
-    policy = load_policy(config.model, preflight.device(config.accelerator, "accelerator"))
-    longest = prompt_room(config, policy)
-    engine = config.rollout.start(policy, tokenizer)
-    scores = {}
+    files = {path: folder / FOLDER / f"{name}.jsonl" for path, name in file_names(list(models)).items()}
     try:
-        for benchmark in benchmarks:
-            with stages(f"{config.model.path} on {benchmark.name}") as progress:
-                scores[benchmark.name] = evaluate_policy(
-                    engine,
-                    tokenizer,
-                    config.model.prompt_style,
-                    problems[benchmark.name],
-                    executor,
-                    sampling_of(config.rollout),
-                    longest,
-                    config.max_mutants,
-                    progress,
-                    benchmark.roles,
-                )
-    finally:
-        engine.close()
-    return scores
+        with config.verifier.build() as executor:
+            say(f"isolation  {executor.isolation}")
+            return selections, {p: evaluate_model(c, selections, executor, files[p]) for p, c in models.items()}
+    except KeyboardInterrupt:
+        if any(file.exists() for file in files.values()):
+            say(f"the answers so far are saved; to go on, give the same command with output={folder}")
+        raise
 
 
-def prompt_room(config: EvaluationConfig, policy: PreTrainedModel) -> int:
-    """Tokens a prompt may have: what the settings allow, less where the model's context has no room for the answer."""
-    context = getattr(policy.config, "max_position_embeddings", None)
-    if context is None:
-        return config.model.max_prompt_tokens
-    room = int(context) - config.rollout.max_new_tokens
-    if room < 1:
-        raise ZeroCoderError(
-            f"rollout.max_new_tokens={config.rollout.max_new_tokens} leaves no room for a prompt in the {context} "
-            f"tokens of {config.model.path}; lower it"
-        )
-    return min(config.model.max_prompt_tokens, room)
+def score_saved(config: EvaluationConfig) -> tuple[Sequence[Selection], dict[str, Evaluated]]:
+    """Score the answers of an earlier evaluation, or of files made elsewhere."""
+    saved = read_folder(config.rescore) if config.rescore is not None else []
+    asked = [spec for one in saved for spec in one.header.settings.get("benchmarks", ())]
+    changes = config.benchmark or (saved[0].header.settings.get("benchmark", {}) if saved else {})
+    selections = select(config.benchmarks or asked or DEFAULT, BENCHMARKS, changes, None, config.seed, say)
+    from zerocoder.evaluation.session import Given, complete, score_given
+
+    names = [selection.benchmark.name for selection in selections]
+    ids = {s.benchmark.name: {p.id for p in s.problems} for s in selections}
+    given = [complete(Given(one.header.model, one.replies, one.header), names) for one in saved]
+    given += [Given(file, read_outside(file, ids)) for file in config.answers]
+    with config.verifier.build() as executor:
+        say(f"isolation  {executor.isolation}")
+        return selections, {one.name: score_given(config, one, selections, executor) for one in given}
 
 
-def report(folder: Path, results: dict[str, dict[str, Scores]], models: dict[str, EvaluationConfig]) -> None:
-    from zerocoder.evaluation.report import results_table, write_report
+def report(
+    folder: Path,
+    selections: Sequence[Selection],
+    results: Mapping[str, Evaluated],
+    settings: Mapping[str, EvaluationConfig],
+    rows: Sequence[Any],
+) -> None:
+    from zerocoder.evaluation.provenance import in_a_line
+    from zerocoder.evaluation.report import terminal_report, write_report
 
-    write_report(folder, results, {path: to_dict(config) for path, config in models.items()})
-    Console().print(results_table(results, "held-out problems, greedy"))
+    problems: dict[str, Sequence[Problem]] = {s.benchmark.name: s.problems for s in selections}
+    sheet = write_report(
+        folder,
+        {model: found.scores for model, found in results.items()},
+        {model: found.provenance for model, found in results.items()},
+        {model: to_dict(config) for model, config in settings.items()},
+        problems,
+        rows,
+    )
+    Console().print(terminal_report(sheet))
+    lines = [in_a_line(name, p) for found in results.values() for name, p in found.provenance.items()]
+    Console(highlight=False).print(*dict.fromkeys(lines), sep="\n", markup=False, style="dim", soft_wrap=True)
     say(f"results in {folder}")
 
 
+def help_text() -> str:
+    usage = cli.usage(__doc__, "evaluate.py", "evaluate", CONF, EXAMPLES)
+    return f"{usage}\n\nbenchmarks: {', '.join(known_benchmarks(BENCHMARKS))}, paper, all"
+
+
 if __name__ == "__main__":
-    cli.run(
-        main,
-        lambda argv: to_yaml(load_evaluation(argv, CONF)),
-        lambda: cli.usage(__doc__, "evaluate.py", "evaluate", CONF, EXAMPLES),
-    )
+    cli.run(main, lambda argv: to_yaml(load_evaluation(argv, CONF)), help_text)

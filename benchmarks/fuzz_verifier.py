@@ -39,11 +39,12 @@ except ImportError:
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 with atheris.instrument_imports(include=["zerocoder.execution.sandbox", "zerocoder.asserts", "zerocoder.splitting"]):
-    from zerocoder.asserts import Unusable, plain_asserts
+    from zerocoder.asserts import plain_asserts
     from zerocoder.execution import Verdict
     from zerocoder.execution.sandbox import codec, planner, rows, translation
     from zerocoder.execution.sandbox.codec import core
     from zerocoder.splitting import split
+    from zerocoder.syntax import Unusable
 
 _SPICES = ["<i8", "|b1", "<U2", "int", "?", "1E+5", "NaN", "sNaN", "Infinity", "Point", "x", "00ff", "0x1F", "UTC", ""]
 _WORDS = [

@@ -27,6 +27,7 @@ COLOURS = {
     Verdict.INFRA: (40, 40, 40),
     Verdict.SKIPPED: (200, 200, 200),
     Verdict.CANCELLED: (236, 202, 120),
+    Verdict.BROKEN: (40, 40, 40),
 }
 MARKS = {
     Verdict.PASS: "1",
@@ -38,6 +39,7 @@ MARKS = {
     Verdict.INFRA: "?",
     Verdict.SKIPPED: "-",
     Verdict.CANCELLED: "c",
+    Verdict.BROKEN: "b",
 }
 
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zerocoder.answers import MAX_CHARS, FormatError, fenced_blocks, parse_program, parse_test, split_asserts
+from zerocoder.answers import MAX_CHARS, FormatError, parse_program, parse_test, split_asserts
+from zerocoder.markdown import fenced_blocks
 from zerocoder.problems import Problem, Program, Style, TestCase
 
 FUNCTION = Problem("function", "Add one.", entry_point="f", signature="def f(x):")

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zerocoder.asserts import Unusable, plain_asserts
+from zerocoder.asserts import plain_asserts
 from zerocoder.splitting import split
+from zerocoder.syntax import Unusable
 
 NAMES = ("a", "b", "c")
 NUMBERS = st.integers(-3, 3).map(str)

@@ -13,12 +13,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from tiny import CHAT_TEMPLATE, tiny_policy, tiny_tokenizer
+from tokenizers.processors import TemplateProcessing
 
 from zerocoder import models
 from zerocoder.config import DType, ModelConfig
 from zerocoder.models import convert_gguf, load_policy, load_tokenizer, resolve
 from zerocoder.problems import Problem, Role, ZeroCoderError
-from zerocoder.prompting import prompt_ids
+from zerocoder.prompting import chat_template_of, prompt_ids
 from zerocoder.prompts import PromptStyle
 
 
@@ -193,8 +194,70 @@ def test_the_padding_token_falls_back_to_the_end_token(model: Path) -> None:
 
 def test_a_chat_template_is_required(model: Path) -> None:
     (model / "chat_template.jinja").unlink()
-    with pytest.raises(ZeroCoderError, match="chat_template.jinja"):
+    with pytest.raises(
+        ZeroCoderError, match="set model.chat_template=plain for a base model, or .*chat_template.jinja"
+    ):
         load_tokenizer(ModelConfig(path=str(model)))
+
+
+def test_a_base_model_can_be_spoken_to_in_plain_text(model: Path) -> None:
+    (model / "chat_template.jinja").unlink()
+    tokenizer = load_tokenizer(ModelConfig(path=str(model), chat_template="plain"))
+    chat = [{"role": "system", "content": "Be brief."}]
+    chat += [
+        {"role": who, "content": text} for who, text in (("user", "One?"), ("assistant", "Two."), ("user", "Three?"))
+    ]
+    assert tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True) == (
+        "Be brief.\n\n### Programming task\nOne?\n\n### Answer\nTwo.\n\n### Programming task\nThree?\n\n### Answer\n"
+    )
+
+
+def test_plain_text_starts_as_the_tokenizer_starts_texts() -> None:
+    tokenizer = tiny_tokenizer()
+    assert not chat_template_of("plain", tokenizer).startswith("{{ bos_token }}")
+    tokenizer.bos_token = "<|user|>"
+    assert not chat_template_of("plain", tokenizer).startswith("{{ bos_token }}"), "it has one and does not write it"
+    begin = TemplateProcessing(
+        single="<|user|> $A", special_tokens=[("<|user|>", tokenizer.convert_tokens_to_ids("<|user|>"))]
+    )
+    tokenizer.backend_tokenizer.post_processor = begin
+    tokenizer.chat_template = chat_template_of("plain", tokenizer)
+    assert prompt_ids(tokenizer, PROBLEM, Role.CODER)[0] == tokenizer.bos_token_id
+
+
+def test_a_chat_template_from_a_file(model: Path, tmp_path: Path) -> None:
+    file = tmp_path / "mine.jinja"
+    file.write_text("{% for m in messages %}[{{ m.role }}] {{ m.content }}\n{% endfor %}")
+    tokenizer = load_tokenizer(ModelConfig(path=str(model), chat_template=str(file)))
+    chat = [{"role": "user", "content": "Hello"}]
+    assert tokenizer.apply_chat_template(chat, tokenize=False) == "[user] Hello\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "missing.jinja cannot be read .No such file or directory.: give a Jinja file, or plain"),
+        (b"\xff\xfe", "no UTF-8 text"),
+        (b"Answer:", "is no chat template: it does not mention messages"),
+    ],
+)
+def test_a_chat_template_that_is_none(model: Path, tmp_path: Path, content: bytes | None, message: str) -> None:
+    file = tmp_path / "missing.jinja"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(ZeroCoderError, match=message):
+        load_tokenizer(ModelConfig(path=str(model), chat_template=str(file)))
+
+
+@pytest.mark.parametrize(
+    "template",
+    ["{% for m in messages %}", "{{ raise_exception('System role not supported') if messages[0].role == 'system' }}"],
+)
+def test_a_chat_template_that_cannot_be_filled_in(template: str) -> None:
+    tokenizer = tiny_tokenizer()
+    tokenizer.chat_template = template
+    with pytest.raises(ZeroCoderError, match="set model.chat_template to a Jinja file that takes system, user"):
+        prompt_ids(tokenizer, PROBLEM, Role.CODER)
 
 
 def test_an_end_token_is_required(model: Path) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+import zerocoder.prompts
 from zerocoder.answers import FormatError, parse_program, parse_test
 from zerocoder.execution import Job, ProcessExecutor, Verdict
 from zerocoder.problems import Problem, Program, Role, Style, TestCase
-from zerocoder.prompts import ONE_SHOT, TEMPLATES, PromptStyle, Shot, messages
+from zerocoder.prompts import ONE_SHOT, STANDARD, TEMPLATES, PromptStyle, Shot, messages, prompts_hash
 
 FUNCTION = Problem(id="a", statement="Sum {entry_point} of\n{xs}.", entry_point="total", signature="def total(xs):")
 STDIN = Problem(id="b", style=Style.STDIN, statement="Read n, print n squared.")
@@ -49,3 +52,43 @@ def test_the_example_answers_are_right(shot: Shot) -> None:
 def test_every_style_of_problem_has_an_example() -> None:
     assert {shot.problem.style for shot in ONE_SHOT.shots} == set(Style)
     assert set(TEMPLATES) == set(PromptStyle)
+
+
+STARTER = "class Solution:\n    def total(self, xs: List[int]) -> int:\n        "
+
+
+def test_starter_code_is_shown_whole_and_asked_for_as_it_is() -> None:
+    problem = Problem(id="c", statement="Sum.", entry_point="total", signature=f"\n# Node: int\n{STARTER}")
+    coder, tester = (messages(problem, role)[-1]["content"] for role in Role)
+    for question in (coder, tester):
+        assert f"### Starter code\n```python\n# Node: int\n{STARTER.strip()}\n```" in question
+    assert "the complete class `Solution` with its method `total`" in coder
+    assert "assert total(<arguments>) == <expected value>" in tester
+    assert "Call `total` by its name alone, without `Solution()`." in tester
+    plain = messages(FUNCTION, Role.CODER)[-1]["content"]
+    assert "### Signature" in plain
+    assert "the complete function `total`" in plain
+
+
+@pytest.mark.parametrize("style", PromptStyle)
+def test_examples_of_a_statement_are_not_cut(style: PromptStyle) -> None:
+    statement = (
+        "Add.\n\nSample Input 1\n\n3\n1 2 3\n\nSample Output 1\n\n6\n" + "x" * 20_000 + "\n\nNote\n\n{signature}"
+    )
+    for role in Role:
+        assert statement in messages(replace(STDIN, statement=statement), role, style)[-1]["content"]
+
+
+def test_the_hash_follows_the_prompts(monkeypatch: pytest.MonkeyPatch) -> None:
+    hashes = {style: prompts_hash(style) for style in PromptStyle}
+    assert len(set(hashes.values())) == len(PromptStyle)
+    assert hashes == {style: prompts_hash(style) for style in PromptStyle}
+    for change in (
+        {"system": "You are a programmer."},
+        {"coder_stdin": f"{STANDARD.coder_stdin} Now."},
+        {"tester_function": STANDARD.tester_function.replace("{called}", "")},
+        {"shots": ONE_SHOT.shots[:1]},
+    ):
+        changed = TEMPLATES | {PromptStyle.STANDARD: replace(STANDARD, **change)}
+        monkeypatch.setattr(zerocoder.prompts, "TEMPLATES", changed)
+        assert prompts_hash(PromptStyle.STANDARD) != hashes[PromptStyle.STANDARD]

@@ -11,11 +11,21 @@ from __future__ import annotations
 import ast
 import builtins
 import copy
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import cast
 
-from zerocoder.unittest_methods import condition_of
+from zerocoder.syntax import (
+    MAX_DEPTH,
+    Unusable,
+    bound_names,
+    checked_module,
+    is_main_guard,
+    loaded_names,
+    rows_of,
+    size_of,
+)
+from zerocoder.unittest_methods import condition_of, in_plain_words, loop_of
 
 MAX_NODES = 5_000
 """Syntax nodes of one assert after its variables were put in place (`b = [a, a]; c = [b, b]; ...` doubles)."""
@@ -23,9 +33,6 @@ MAX_STEPS = 500
 """Statements looked at, loops unrolled, before a test is refused."""
 MAX_CHARS = 65_536
 """Length of a test's plain form."""
-MAX_DEPTH = 100
-"""Levels of a test's syntax tree; deeper ones exhaust the stack of what takes it apart."""
-
 MODULES = frozenset(
     {"bisect", "cmath", "collections", "copy", "datetime", "decimal", "fractions", "functools", "heapq", "itertools"}
     | {"json", "math", "numpy", "operator", "re", "statistics", "string", "textwrap", "typing"}
@@ -40,30 +47,6 @@ _BUILTINS = frozenset(dir(builtins))
 _ITERATORS = frozenset({"enumerate", "filter", "iter", "map", "reversed", "zip"})
 
 
-class Unusable(Exception):
-    """The answer cannot be used; the text says why."""
-
-
-def checked_module(source: str, max_depth: int | None = None) -> ast.Module:
-    """The syntax tree of a source that compiles.
-
-    Raises:
-        Unusable: it does not, or its tree has more than `max_depth` levels.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # odd escapes in model-written code
-            tree = ast.parse(source)
-            if max_depth is not None and _depth_exceeds(tree, max_depth):
-                raise Unusable("nested too deeply")
-            compile(source, "<answer>", "exec", dont_inherit=True)
-    except SyntaxError as error:
-        raise Unusable(f"no valid Python: {error.msg} (line {error.lineno})") from error
-    except (ValueError, RecursionError, MemoryError, OverflowError) as error:
-        raise Unusable(f"no valid Python: {type(error).__name__}") from error
-    return tree
-
-
 def plain_asserts(source: str, entry_point: str, max_asserts: int) -> str:
     """The plain form of a test's source, with the first `max_asserts` asserts that call `entry_point`.
 
@@ -73,8 +56,8 @@ def plain_asserts(source: str, entry_point: str, max_asserts: int) -> str:
         Unusable: no valid Python, defines or imports `entry_point`, or no assert calls it.
     """
     tree = checked_module(source, MAX_DEPTH)
-    if entry_point in bound_names(tree):
-        raise Unusable(f"defines or imports {entry_point} itself")
+    _refuse_own_answer(tree, entry_point)
+    tree = in_plain_words(tree, entry_point)
     reader = _Reader(entry_point, max_asserts, _seen_after_a_call(tree, entry_point))
     try:
         reader.read(tree.body)
@@ -89,17 +72,12 @@ def plain_asserts(source: str, entry_point: str, max_asserts: int) -> str:
     return code
 
 
-def is_main_guard(statement: ast.If) -> bool:
-    """Whether it is `if __name__ == "__main__":` without an else."""
-    match statement:
-        case ast.If(
-            test=ast.Compare(
-                left=ast.Name(id="__name__"), ops=[ast.Eq()], comparators=[ast.Constant(value="__main__")]
-            ),
-            orelse=[],
-        ):
-            return True
-    return False
+def _refuse_own_answer(tree: ast.Module, entry_point: str) -> None:
+    if entry_point in bound_names(tree):
+        raise Unusable(f"defines or imports {entry_point} itself")
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.names[0].name == "*" and node.module not in MODULES:
+            raise Unusable(f"imports everything of {node.module}, which may be the answer")
 
 
 class _Reader:
@@ -117,6 +95,7 @@ class _Reader:
         self._kept: set[str] = set()  # variables and helpers that were written out
         self._pinned: set[str] = set()  # names that a helper refers to
         self._calling: set[str] = set()  # helpers and kept variables that call the entry point
+        self._checks: dict[str, ast.FunctionDef] = {}  # functions of asserts, to be read where they are called
         self._steps = 0
 
     def read(self, body: Iterable[ast.stmt]) -> None:
@@ -131,8 +110,10 @@ class _Reader:
         match statement:
             case ast.Assert(test=condition):
                 self._assert(condition)
-            case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id="self"), attr=method), args=arguments)):
-                self._assert(condition_of(method, arguments))
+            case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id="self"), attr=method)) as call):
+                self._assert(condition_of(method, call.args, {k.arg: k.value for k in call.keywords if k.arg}))
+            case ast.Expr(value=ast.Call(func=ast.Name(id=name)) as call) if name in self._checks:
+                self._check(self._checks[name], call)
             case ast.Expr(value=ast.Call(func=called)) if self._has_effect(called):
                 self._keep_effect(statement)
             case ast.Delete(targets=targets) | ast.Assign(targets=targets) if any(map(self._is_part, targets)):
@@ -148,9 +129,12 @@ class _Reader:
                 self._assign(target, statement.value)
             case ast.AugAssign(target=ast.Name(id=name), op=operator, value=value):
                 self._assign(ast.Name(name, ast.Store()), ast.BinOp(ast.Name(name, ast.Load()), operator, value))
-            case ast.FunctionDef(name=name) if name.lower().startswith("test"):
-                if _callable_alone(statement):
-                    self.read(statement.body)
+            case ast.FunctionDef() if loop_of(statement) is not None:
+                self._read(cast(ast.For, loop_of(statement)))
+            case ast.FunctionDef(name=name) if name.lower().startswith("test") and _callable_alone(statement):
+                self.read(statement.body)
+            case ast.FunctionDef(name=name) if _checks_something(statement):
+                self._checks[name] = statement
             case ast.FunctionDef():
                 self._helper(statement)
             case ast.ClassDef(name=name, bases=bases) if bases or name.startswith("Test"):
@@ -203,6 +187,17 @@ class _Reader:
         self._calling = self._calling | names if self._calls(value) else self._calling - names
         self.statements.append(ast.Assign([target], value))
 
+    def _check(self, function: ast.FunctionDef, call: ast.Call) -> None:
+        """Read a function of asserts with the call's arguments for its parameters."""
+        names = [argument.arg for argument in (*function.args.posonlyargs, *function.args.args)]
+        values = dict(zip(names[::-1], function.args.defaults[::-1], strict=False))
+        values |= dict(zip(names, call.args, strict=False)) | {k.arg: k.value for k in call.keywords if k.arg}
+        if values.keys() == set(names) and not any(isinstance(a, ast.Starred) for a in call.args):
+            given = {name: self._in_place(value) for name, value in values.items()}
+            for name, value in given.items():
+                self._assign(ast.Name(name, ast.Store()), value)
+            self.read(function.body)
+
     def _has_effect(self, called: ast.expr) -> bool:
         """Whether a call whose value nobody takes may change a variable: a method of one, a helper, the entry point."""
         if isinstance(called, ast.Name):
@@ -228,7 +223,7 @@ class _Reader:
             case ast.Name(), _ if _is_used_up(value):
                 return False
             case ast.Name(id=name), _ if not loaded_names(value) & self._kept and name not in self._kept | self._pinned:
-                self._values[name], self._sizes[name] = value, _size(value)
+                self._values[name], self._sizes[name] = value, size_of(value)
                 return True
             case ((ast.Tuple(elts=names) | ast.List(elts=names)), (ast.Tuple(elts=items) | ast.List(elts=items))):
                 starred = any(isinstance(e, ast.Starred) for e in (*names, *items))
@@ -248,9 +243,8 @@ class _Reader:
         self.statements.append(function)
 
     def _unroll(self, target: ast.expr, table: ast.expr, body: Sequence[ast.stmt]) -> None:
-        """A loop over a literal list or tuple; any other loop is left out."""
-        table = self._in_place(table)
-        for row in table.elts if isinstance(table, ast.List | ast.Tuple) else ():
+        """A loop over a literal table; any other loop is left out."""
+        for row in rows_of(self._in_place(table)):
             if not self._bind(target, row):
                 return
             self.read(body)
@@ -305,8 +299,9 @@ def _seen_after_a_call(tree: ast.Module, entry_point: str) -> set[str]:
         id(n)
         for a in ast.walk(tree)
         if isinstance(a, ast.Assign | ast.AugAssign)
+        for bound in [bound_names(a)]
         for n in ast.walk(a.value)
-        if isinstance(n, ast.Name) and n.id in bound_names(a)
+        if isinstance(n, ast.Name) and n.id in bound
     }
     names = [n for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)]
     loads = Counter(n.id for n in names if id(n) not in messages | rebound)
@@ -328,6 +323,14 @@ def _is_used_up(value: ast.expr) -> bool:
     return isinstance(value, ast.GeneratorExp)
 
 
+def _checks_something(function: ast.FunctionDef) -> bool:
+    """Whether it is a function of asserts that returns nothing: `def check(candidate)`, `def run_tests()`."""
+    nodes = list(ast.walk(function))
+    returns = any(isinstance(node, ast.Return) and node.value is not None for node in nodes)
+    simple = not (function.decorator_list or function.args.vararg or function.args.kwarg or function.args.kwonlyargs)
+    return simple and not returns and any(isinstance(node, ast.Assert) for node in nodes)
+
+
 def _callable_alone(function: ast.FunctionDef) -> bool:
     """Whether a test function needs no argument but `self`."""
     arguments = [a.arg for a in (*function.args.posonlyargs, *function.args.args)]
@@ -342,40 +345,5 @@ def _is_harmless(tree: ast.AST) -> bool:
         if name.startswith("__") or (isinstance(node, ast.Name) and name in _DENIED):
             return False
         if isinstance(node, ast.Import | ast.ImportFrom | ast.Global | ast.Nonlocal | ast.Await | ast.NamedExpr):
-            return False
-    return True
-
-
-def bound_names(tree: ast.AST) -> set[str]:
-    """Every name that is given a meaning anywhere in the tree."""
-    names: set[str] = set()
-    for node in ast.walk(tree):
-        match node:
-            case ast.Name(id=name, ctx=ast.Store() | ast.Del()) | ast.arg(arg=name):
-                names.add(name)
-            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-                names.add(name)
-            case ast.alias(name=name, asname=other):
-                names.add(other or name.partition(".")[0])
-            case ast.ExceptHandler(name=str() as name) | ast.MatchStar(name=str() as name):
-                names.add(name)
-            case ast.MatchAs(name=str() as name) | ast.MatchMapping(rest=str() as name):
-                names.add(name)
-    return names
-
-
-def loaded_names(tree: ast.AST) -> set[str]:
-    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-
-
-def _size(tree: ast.AST) -> int:
-    return sum(1 for _ in ast.walk(tree))
-
-
-def _depth_exceeds(tree: ast.AST, limit: int) -> bool:
-    level: list[ast.AST] = [tree]
-    for _ in range(limit):
-        level = [child for node in level for child in ast.iter_child_nodes(node)]
-        if not level:
             return False
     return True

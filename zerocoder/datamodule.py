@@ -16,12 +16,14 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, IterableDataset
 
+from zerocoder.answers import EXTRACTOR
 from zerocoder.config import Config
 from zerocoder.console import bar
 from zerocoder.execution import Executor
 from zerocoder.files import user_cache
 from zerocoder.prefilter import FilterReport, fingerprint, keep_diverse, measure_ranks
 from zerocoder.problems import Problem, ZeroCoderError
+from zerocoder.prompts import prompts_hash
 from zerocoder.rollout.engine import request_seed
 from zerocoder.rollout.sampler import Sampler
 from zerocoder.world import World, current
@@ -89,7 +91,8 @@ class ProblemDataModule(L.LightningDataModule):
     ) -> list[Problem]:
         settings = {
             "rollout": sampler.config.deciding,
-            "prompts": sampler.prompt_style,
+            "prompts": [prompts_hash(sampler.prompt_style), sampler.tokenizer.chat_template],
+            "extractor": EXTRACTOR,
             "seed": sampler.seed,
             "verifier": {k: v for k, v in asdict(self.run.verifier).items() if k not in _WHERE_IT_RUNS},
             "unit": self.run.algorithm.test_unit,

@@ -121,7 +121,8 @@ def label_job(problem: Problem, programs: Sequence[Program | None]) -> Job:
     """Programs against their problem's official tests. Only for problems whose label may be read."""
     if problem.label is None:
         raise ValueError(f"problem {problem.id} has no label")
-    return Job(tuple(programs), problem.label.tests, problem.entry_point, first_failure=True)
+    label = problem.label
+    return Job(tuple(programs), label.tests, problem.entry_point, first_failure=True, grading=label.grading)
 
 
 def labelled(verdicts: NDArray[np.int8]) -> Labelled:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from zerocoder.execution.verdicts import Verdict
+from zerocoder.execution.verdicts import Verdict, is_unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +50,8 @@ class PassingMatrix:
 
     @property
     def solutions_masked(self) -> NDArray[np.bool_]:
-        """[N] rows hit by a failure of ours: neither rewarded nor punished."""
-        return np.asarray((self.verdicts == Verdict.INFRA).any(axis=1))
+        """[N] rows hit by a failure of ours, or of a checker: neither rewarded nor punished."""
+        return np.asarray(is_unknown(self.verdicts).any(axis=1))
 
     @property
     def programs(self) -> NDArray[np.bool_]:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from zerocoder.files import new_dir, user_cache
 from zerocoder.problems import ZeroCoderError
+from zerocoder.prompting import PLAIN, chat_template_of
 
 if TYPE_CHECKING:
     import torch
@@ -131,10 +132,12 @@ def load_tokenizer(config: ModelConfig) -> PreTrainedTokenizerBase:
         raise ZeroCoderError(
             f"model.path={config.path}: its tokenizer has no end token (set eos_token in tokenizer_config.json)"
         )
+    if config.chat_template is not None:
+        tokenizer.chat_template = chat_template_of(config.chat_template, tokenizer)
     if not tokenizer.chat_template:
         raise ZeroCoderError(
-            f"model.path={config.path}: its tokenizer has no chat template "
-            "(take the instruct version of the model, or put a chat_template.jinja into its folder)"
+            f"model.path={config.path}: its tokenizer has no chat template: take the instruct version of the model, "
+            f"or set model.chat_template={PLAIN} for a base model, or model.chat_template=<chat_template.jinja>"
         )
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token

@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zerocoder.execution import Job, Verdict
+from zerocoder.execution.verdicts import UNKNOWN
 from zerocoder.mutation import mutants
 from zerocoder.problems import Program, TestCase
 
-_NOT_RUN = (Verdict.INFRA, Verdict.SKIPPED)
+_NOT_RUN = (*UNKNOWN, Verdict.SKIPPED)
 _LATE = (Verdict.TIMEOUT, Verdict.CANCELLED)
 
 

@@ -124,4 +124,5 @@ def _read(cache_file: Path) -> dict[str, int]:
 def _key(problem: Problem) -> str:
     """What the policy and the verifier see of a problem, so that an edited statement is measured anew."""
     seen = asdict(problem.unlabelled())
+    del seen["origins"]
     return f"{problem.id}:{hashlib.blake2b(json.dumps(seen, sort_keys=True).encode(), digest_size=8).hexdigest()}"

@@ -65,11 +65,13 @@ class TestCase:
 
 
 class OutputMatch(StrEnum):
-    """When a standard output counts as the expected one. Line ends at the end never matter."""
+    """When a standard output counts as the expected one. White space at the end never matters."""
 
-    LINES = "lines"  # line by line, white space at both ends of a line aside
-    DECIMALS = "decimals"  # as LINES; lines of nothing but numbers are compared as decimals (LiveCodeBench's checker)
-    NUMBERS = "numbers"  # token by token; numbers may differ by 1e-6, absolutely or relatively (APPS, CodeForces)
+    LINES = "lines"  # line by line, white space at the end of a line aside
+    # LiveCodeBench's: line by line, white space at both ends aside; lines of nothing but numbers are equal as decimals
+    DECIMALS = "decimals"
+    # token by token; numbers with a point or exponent may differ by 1e-6, absolutely or relatively (testlib, APPS)
+    NUMBERS = "numbers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +83,14 @@ class Grading:
     memory_mb: likewise; None leaves it to `verifier.memory_mb`.
     checker: Python source of a program that judges an output, called with the names of three files (input, expected
         output, printed output) and printing 1, or a share of 1, for a right one: for problems with many right answers.
+    prelude: Python source that the official grader puts before a program, in the program's own namespace.
     """
 
     output: OutputMatch = OutputMatch.LINES
     seconds: float | None = None
     memory_mb: int | None = None
     checker: str | None = None
+    prelude: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +107,7 @@ class Problem:
     """A programming problem as the policy sees it, plus its label where one exists.
 
     `signature` is shown below the statement: a `def` line or starter code; empty for standard-input problems.
+    `origins` says where it was first published, alike in every data set that took it over (`codeforces/1259/D`).
     """
 
     id: str
@@ -113,6 +118,7 @@ class Problem:
     label: Label | None = None
     source: str = ""
     difficulty: str = ""
+    origins: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if (self.style is Style.FUNCTION) != (self.entry_point is not None):

@@ -9,10 +9,18 @@ zerocoder-nano.
 
 from __future__ import annotations
 
+import hashlib
+import json
+import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from zerocoder.problems import Problem, Role, Style
+
+PLAIN_QUESTION = "### Programming task"
+"""Starts a question in the plain format of base models (`zerocoder.prompting`). What a model writes from there on is a
+question that it asks itself."""
+_CLASS = re.compile(r"^\s*class Solution\b", re.MULTILINE)
 
 
 class PromptStyle(StrEnum):
@@ -35,7 +43,11 @@ class Shot:
 
 @dataclass(frozen=True, slots=True)
 class Templates:
-    """User turns by role and problem style; `{statement}`, `{signature}` and `{entry_point}` are filled in."""
+    """User turns by role and problem style.
+
+    `{statement}`, `{signature}` and `{entry_point}` are filled in as the problem gives them; `{shown}`, `{asked}` and
+    `{called}` by whether the signature is a `def` line or starter code with LeetCode's `class Solution`.
+    """
 
     coder_function: str
     coder_stdin: str
@@ -47,10 +59,15 @@ class Templates:
 
     def user_turn(self, problem: Problem, role: Role) -> str:
         template: str = getattr(self, f"{role.value}_{problem.style.value}")
+        name = problem.entry_point or ""
+        in_class = bool(_CLASS.search(problem.signature))
         fields = {
             "{statement}": problem.statement.strip(),
             "{signature}": problem.signature.strip(),
-            "{entry_point}": problem.entry_point or "",
+            "{entry_point}": name,
+            "{shown}": "Starter code" if in_class else "Signature",
+            "{asked}": f"class `Solution` with its method `{name}`" if in_class else f"function `{name}`",
+            "{called}": f" Call `{name}` by its name alone, without `Solution()`." if in_class else "",
         }
         # Not str.format: statements hold braces, and a filled-in text must not be searched again.
         return _fill(template, fields)
@@ -72,9 +89,9 @@ STANDARD = Templates(
     coder_function=(
         "Write a Python function that solves the problem below.\n\n"
         "### Problem\n{statement}\n\n"
-        "### Signature\n```python\n{signature}\n```\n\n"
-        "Answer with one fenced ```python block that holds the complete function `{entry_point}` and the imports it "
-        "needs. No examples, no tests, no explanation after the block."
+        "### {shown}\n```python\n{signature}\n```\n\n"
+        "Answer with one fenced ```python block that holds the complete {asked} and the imports it needs. "
+        "No examples, no tests, no explanation after the block."
     ),
     coder_stdin=(
         "Write a Python program that solves the problem below. It reads from standard input and prints the answer to "
@@ -86,11 +103,11 @@ STANDARD = Templates(
         "Write tests for the problem below. You do not see a solution: work out each expected value from the problem "
         "statement.\n\n"
         "### Problem\n{statement}\n\n"
-        "### Signature\n```python\n{signature}\n```\n\n"
+        "### {shown}\n```python\n{signature}\n```\n\n"
         "Answer with one fenced ```python block that holds nothing but 3 assert statements of the form\n"
         "`assert {entry_point}(<arguments>) == <expected value>`\n"
         "with literal arguments and literal expected values. Cover an ordinary case and the edge cases that a wrong "
-        "solution would miss. Do not define or import `{entry_point}`."
+        "solution would miss.{called} Do not define or import `{entry_point}`."
     ),
     tester_stdin=(
         "Write a test for the problem below: an input and the output a correct program prints for it. You do not see "
@@ -161,4 +178,13 @@ def messages(problem: Problem, role: Role, style: PromptStyle = PromptStyle.STAN
     return [*system, *shots, {"role": "user", "content": templates.user_turn(problem, role)}]
 
 
-__all__ = ["COMPACT", "ONE_SHOT", "STANDARD", "TEMPLATES", "PromptStyle", "Shot", "Style", "Templates", "messages"]
+def prompts_hash(style: PromptStyle) -> str:
+    """Changes with anything that a style's prompts say. Results of two values do not compare."""
+    signatures = {Style.FUNCTION: ("def f(x):", "class Solution:\n    def f(self, x):"), Style.STDIN: ("",)}
+    probes = [
+        Problem("", "S", style=kind, entry_point="f" if kind is Style.FUNCTION else None, signature=signature)
+        for kind in Style
+        for signature in signatures[kind]
+    ]
+    said = json.dumps([messages(problem, role, style) for problem in probes for role in Role])
+    return hashlib.blake2b(said.encode(), digest_size=6).hexdigest()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 
-from zerocoder.asserts import MAX_DEPTH, Unusable, bound_names, checked_module, loaded_names
+from zerocoder.syntax import MAX_DEPTH, Unusable, bound_names, checked_module, loaded_names
 
 _Step = tuple[ast.stmt, set[str], set[str] | None]  # with the names it refers to, and may change; None for any
 

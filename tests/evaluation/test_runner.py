@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import math
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from tiny import tiny_tokenizer
 
-from zerocoder.evaluation.records import TOO_LONG, Scores
-from zerocoder.evaluation.runner import evaluate_policy
+from zerocoder.evaluation.questions import Key, Reply, Task, prompts_of, questions_of
+from zerocoder.evaluation.records import TOO_LONG, Item, Scores, score
+from zerocoder.evaluation.runner import Asking, evaluate_policy, evaluate_tasks, judge_saved
 from zerocoder.execution import Executor, Job, Verdict, VerifierConfig
 from zerocoder.mutation import mutants
 from zerocoder.problems import Label, Problem, Role, Style, TestCase
 from zerocoder.prompting import prompt_ids
 from zerocoder.prompts import PromptStyle
-from zerocoder.rollout.engine import Completion, OnDone, Request, Sampling
+from zerocoder.rollout.engine import Completion, OnDone, Request, RolloutEngine, Sampling, request_seed
 
 STYLE = PromptStyle.COMPACT
 SAMPLING = Sampling(temperature=0.7, top_p=0.8, top_k=0, max_new_tokens=100)
@@ -81,13 +86,14 @@ class Unlucky:
         self.executor = executor
         self.fails = fails
 
-    def run(self, jobs: Sequence[Job], on_done: Callable[[int], None] | None = None) -> list[NDArray[np.int8]]:
-        results = [v.copy() for v in self.executor.run(jobs, on_done)]
-        for job, verdicts in zip(jobs, results, strict=True):
-            for n, k in np.ndindex(verdicts.shape):
-                if self.fails(job, n, k):
-                    verdicts[n, k] = Verdict.INFRA
-        return results
+    def submit(self, job: Job) -> Future[NDArray[np.int8]]:
+        verdicts = self.executor.submit(job).result().copy()
+        for n, k in np.ndindex(verdicts.shape):
+            if self.fails(job, n, k):
+                verdicts[n, k] = Verdict.INFRA
+        done: Future[NDArray[np.int8]] = Future()
+        done.set_result(verdicts)
+        return done
 
 
 @pytest.fixture(scope="module")
@@ -185,7 +191,7 @@ def test_answers_are_greedy_and_progress_is_told(executor: Executor) -> None:
 
     evaluate_policy(engine, TOKENIZER, STYLE, [ADD], executor, SAMPLING, 500, 16, on_progress)
     assert engine.samplings == [SAMPLING.greedy()]
-    assert list(told) == ["answers", "programs", "tests", "mutants"]
+    assert list(told) == ["answers", "verdicts"]
     assert all(done == total > 0 for done, total in told.values())
 
 
@@ -266,3 +272,180 @@ def test_hidden_mutants_leave_the_others(executor: Executor) -> None:
 def test_unlabelled_problems_are_a_mistake_of_the_caller(executor: Executor) -> None:
     with pytest.raises(ValueError, match="add has no label"):
         run(executor, [ADD.unlabelled()], perfect([ADD]))
+
+
+# Several answers a question, answers that are there already, and judging while others are being written.
+
+ADD_ANSWERS = ["def add(a, b):\n    return b + a", "def add(a, b):\n    return 3", "no"]
+
+
+class ByOneEngine(ScriptedEngine):
+    """Answers a prompt with the text that its seed is given, telling the caller of each answer, then `wait()`."""
+
+    def __init__(self, texts: dict[int, str], wait: Callable[[int], None] = lambda done: None) -> None:
+        super().__init__({}, [])
+        self.by_seed = texts
+        self.wait = wait
+        self.requests: list[Request] = []
+
+    def generate(
+        self, requests: Sequence[Request], sampling: Sampling, on_done: OnDone | None = None
+    ) -> list[list[Completion]]:
+        self.samplings.append(sampling)
+        self.requests += requests
+        assert on_done is not None
+        done = 0
+        for request, asked in reversed(list(enumerate(requests))):
+            for sample, seed in enumerate(asked.seeds):
+                on_done(request, sample, Completion((1,), (0.0,), False, self.by_seed[seed]))
+                done += 1
+                self.wait(done)
+        return []
+
+
+def seed_of(p: Problem, role: Role, sample: int) -> int:
+    return request_seed("evaluation", 0, p.id, role.value, sample)
+
+
+def ask(
+    engine: RolloutEngine, executor: Executor, *problems_: Problem, n: int = 3, **options: Any
+) -> dict[str, list[Item]]:
+    tasks = [Task("first", problems_), Task("second", problems_, (Role.CODER,))]
+    questions = questions_of(tasks)
+    asking = Asking(engine, SAMPLING, 500, n)
+    return evaluate_tasks(tasks, questions, prompts_of(questions, TOKENIZER, STYLE), asking, executor, 16, **options)
+
+
+def texts_of_add() -> dict[int, str]:
+    texts = {seed_of(ADD, Role.CODER, i): fenced(text) for i, text in enumerate(ADD_ANSWERS)}
+    tests = ["assert add(1, 2) == 3", "assert add(1, 2) == 4\nassert add(2, 2) == 4", "none"]
+    return texts | {seed_of(ADD, Role.TESTER, i): fenced(text) for i, text in enumerate(tests)}
+
+
+def test_n_answers_a_question(executor: Executor) -> None:
+    engine = ByOneEngine(texts_of_add())
+    items = ask(engine, executor, ADD)
+    assert engine.samplings == [SAMPLING]  # all benchmarks and both roles in one batch, drawn as asked
+    assert sorted(len(r.seeds) for r in engine.requests) == [3, 3, 3]
+    [item] = items["first"]
+    assert [c.correct for c in item.coder] == [True, False, False]
+    assert [t.valid for t in item.tester] == [(True,), (False, True), ()]
+    scores = score(items["first"], 0.0, ks=[1, 2, 5])
+    assert scores.pass_at == pytest.approx({1: 1 / 3, 2: 2 / 3})
+    assert scores.test_accuracy == pytest.approx(2 / 4)  # three tests of two answers, and one that does not parse
+    [other] = items["second"]
+    assert [c.correct for c in other.coder] == [True, False, False]
+    assert other.tester == ()
+
+
+def test_what_is_known_is_not_asked_again(executor: Executor) -> None:
+    arrived: dict[Key, Reply] = {}
+    whole = ask(ByOneEngine(texts_of_add()), executor, ADD, on_reply=arrived.__setitem__)
+    assert len(arrived) == 9
+    known = dict(list(arrived.items())[:4])
+    engine, rest = ByOneEngine(texts_of_add()), {}
+    again = ask(engine, executor, ADD, known=known, on_reply=rest.__setitem__)
+    assert sum(len(r.seeds) for r in engine.requests) == 5
+    assert known | rest == arrived
+    assert not known.keys() & rest.keys()
+    assert again == whole
+    assert ask(ByOneEngine({}), executor, ADD, known=arrived) == whole  # nothing is asked
+
+
+def test_saved_answers_score_as_they_did(executor: Executor) -> None:
+    arrived: dict[Key, Reply] = {}
+    whole = ask(ByOneEngine(texts_of_add()), executor, ADD, on_reply=arrived.__setitem__)
+    tasks = [Task("first", [ADD]), Task("second", [ADD], (Role.CODER,))]
+    told: list[tuple[str, int, int, int]] = []
+    assert judge_saved(tasks, arrived, executor, 16, lambda *state: told.append(state)) == whole
+    assert told[:2] == [("first", 0, 0, 6), ("second", 0, 0, 3)]
+    assert {("first", 6, 6, 6), ("second", 3, 3, 3)} <= set(told)
+    coder = {key: reply for key, reply in arrived.items() if key.benchmark == "first" and key.role is Role.CODER}
+    [item] = judge_saved(tasks, coder, executor, 16)["first"]
+    assert (item.coder, item.tester) == (whole["first"][0].coder, ())
+
+
+def test_a_prompt_over_the_limit_is_saved_as_such(executor: Executor) -> None:
+    long = Problem("long", "x" * 600, entry_point="add", signature="def add(a, b):", label=ADD.label)
+    arrived: dict[Key, Reply] = {}
+    whole = ask(ByOneEngine({}), executor, long, n=1, on_reply=arrived.__setitem__)
+    assert [reply.too_long for reply in arrived.values()] == [True] * 3
+    assert ask(ByOneEngine({}), executor, long, n=1, known=arrived) == whole
+    assert whole["first"][0].coder[0].answer.format_error == TOO_LONG
+
+
+def test_answers_are_judged_while_others_are_written(executor: Executor) -> None:
+    judged = threading.Event()
+
+    def watch(benchmark: str, answered: int, done: int, total: int) -> None:
+        if done:
+            judged.set()
+
+    def wait(done: int) -> None:
+        if done == 1:
+            assert judged.wait(60)  # before the second answer is there
+
+    ask(ByOneEngine(texts_of_add(), wait), executor, ADD, watch=watch)
+
+
+def test_a_failure_ends_the_evaluation_before_all_answers_are_there(executor: Executor) -> None:
+    class Broken:
+        def submit(self, job: Job) -> Future[NDArray[np.int8]]:
+            raise RuntimeError("no worker")
+
+    def wait(done: int) -> None:
+        assert done < 9
+        time.sleep(0.05)
+
+    with pytest.raises(RuntimeError, match="no worker"):
+        ask(ByOneEngine(texts_of_add(), wait), Broken(), ADD)  # type: ignore[arg-type]
+
+
+def test_an_interrupt_cancels_what_runs() -> None:
+    endless = {seed_of(ADD, role, i): fenced("def add(a, b):\n    while True: pass") for role in Role for i in range(3)}
+    futures: list[Future[NDArray[np.int8]]] = []
+
+    def interrupt(done: int) -> None:
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with VerifierConfig(workers=1, cpu_seconds=600, cpu_multiple=0, cache_mb=0).build() as alone:
+
+        class Noted:
+            def submit(self, job: Job) -> Future[NDArray[np.int8]]:
+                futures.append(alone.submit(job))
+                return futures[-1]
+
+        with pytest.raises(KeyboardInterrupt):
+            ask(ByOneEngine(endless, interrupt), Noted(), ADD)  # type: ignore[arg-type]
+        assert futures
+        assert all(future.cancelled() for future in futures)
+
+
+P, F, INFRA, BROKEN, CUT = Verdict.PASS, Verdict.FAIL, Verdict.INFRA, Verdict.BROKEN, Verdict.CANCELLED
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "correct"),
+    [
+        ((P, P), True),
+        ((P, F), False),
+        ((INFRA, F), False),  # one failed test settles it, whatever was hidden beside it
+        ((P, INFRA), None),
+        ((BROKEN, P), None),
+        ((INFRA, CUT), None),  # the rest was not run because of a failure of ours
+        ((F, CUT), False),
+        ((Verdict.TIMEOUT, CUT), False),
+    ],
+)
+def test_what_verdicts_say_of_a_program(
+    executor: Executor, verdicts: tuple[Verdict, ...], correct: bool | None
+) -> None:
+    class Given:
+        def submit(self, job: Job) -> Future[NDArray[np.int8]]:
+            done: Future[NDArray[np.int8]] = Future()
+            done.set_result(np.array([verdicts], dtype=np.int8))
+            return done
+
+    scores = run(Given(), [ADD], perfect([ADD]), roles=(Role.CODER,))  # type: ignore[arg-type]
+    assert scores.items[0].coder[0].correct is correct

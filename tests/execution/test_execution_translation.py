@@ -86,6 +86,12 @@ TRANSLATED = [
     "assert str(f(1)) == '[1]'",
     "assert str(f(1)) == '[1]' and bool(f(1)) and int(f('7')[0]) == 7",
     "assert f(1) < [2] and f(2) >= [1]",
+    "assert f(*[1, 2], 3) == [1, 2, 3]",
+    "xs = (1, 2)\nassert f(*xs, *xs) == [1, 2, 1, 2]",
+    "assert f(1, 2) in ([1, 2], (1, 2))",
+    "from json import loads\nassert f(*loads('[2, [3, null]]')) in (loads('[2, [3, null]]'), 5)",
+    "from json import loads as read\nassert f(1, 2.5) in (read('[1, 2.5]'), tuple(read('[1, 2.5]')))",
+    "from json import loads\nassert f([(1, 2)]) == [[tuple(x) for x in loads('[[1, 2]]')] + [7]]",
     "assert f(7)[0] // 2 == 3 and f(7)[0] % 4 == 3 and f(6)[0] & 3 == 2",
 ]
 RETURNS_ITS_ARGUMENTS = """
@@ -131,7 +137,14 @@ NOT_TRANSLATED = [
     "r = f(1)\nr.append(2)\nassert r == [1, 2]",
     "a, b = f(1, 2)\nassert a == 1",
     "a = b = f(1)\nassert a",
-    "assert f(*[1])",
+    "assert f(*'ab')",
+    "assert f(*f(1))",
+    "xs = [[1, 2]]\nf(*xs)\nassert xs == [[1, 2]]",  # its item may have changed
+    "assert f(1) == loads('[1]')",
+    "from json import loads\nassert loads(f('1')[0]) == 1",
+    "from json import loads\nassert f(loads('['))",
+    "from json import loads as f\nassert f('1')",
+    "from json import loads, dumps\nassert f('1')",
     "assert f(**{'a': 1})",
     "assert f(x)",
     "assert all(x > 0 for x in f(1))",

@@ -126,12 +126,28 @@ class EvaluationConfig:
     """What evaluate.py measures: one model, or several side by side, on benchmarks."""
 
     model: ModelConfig = field(default_factory=ModelConfig)
-    benchmarks: list[str] = field(default_factory=lambda: ["builtin"])
-    """Names of benchmarks; one name needs no brackets."""
+    benchmarks: list[str] | None = None
+    """Names of benchmarks, `paper` or `all`; one name needs no brackets. Null is builtin, or what was answered."""
+    benchmark: dict[str, Any] = field(default_factory=dict)
+    """Changes to the benchmarks' files, by name: benchmark.mbpp.source.show_tests=3."""
+    n: int = 1
+    """Answers a problem and role."""
+    temperature: float = 0.0
+    """At which answers are drawn; 0 is greedy."""
+    top_p: float = 1.0
+    """Draw from the likeliest tokens that have this share of the probability; of no effect at temperature 0."""
+    k: list[int] = field(default_factory=lambda: [1, 5, 10])
+    """Pass@k is reported for 1 and those of these that n answers allow."""
     compare: list[str] = field(default_factory=list)
     """Further models (as model.path takes them) for columns of their own."""
+    paper: list[str] = field(default_factory=list)
+    """Published rows to be put beside one's own: a model of the paper, or model/row."""
     output: str | None = None
-    """Folder of the tables and the per-item results; null is runs/evaluate/<date-time>."""
+    """Folder of the answers, the tables and the per-item results; null is runs/evaluate/<date-time>."""
+    rescore: str | None = None
+    """Score the saved answers of this output folder again, without a model."""
+    answers: list[str] = field(default_factory=list)
+    """Score answers made elsewhere: JSON-lines files, each a column of its own."""
     limit: int | None = None
     """Use only so many problems of each benchmark (a seeded sample)."""
     seed: int = 0
@@ -144,9 +160,34 @@ class EvaluationConfig:
     verifier: Any = field(default_factory=VerifierConfig)
 
     def __post_init__(self) -> None:
-        require(len(self.benchmarks) > 0, "benchmarks", "at least one name", self.benchmarks)
+        require(self.benchmarks != [], "benchmarks", "at least one name", self.benchmarks)
+        require(self.n > 0, "n", "> 0", self.n)
+        require(self.temperature >= 0, "temperature", ">= 0", self.temperature)
+        require(0 < self.top_p <= 1, "top_p", "above 0 and at most 1", self.top_p)
+        require(all(k > 0 for k in self.k), "k", "a list of whole numbers > 0", self.k)
         require(self.limit is None or self.limit > 0, "limit", "> 0 or null", self.limit)
         require(0 <= self.seed < 2**32, "seed", "between 0 and 2**32 - 1", self.seed)
         require_one_of(self.accelerator, ACCELERATORS, "accelerator")
         require(self.threads is None or self.threads > 0, "threads", "> 0 or null", self.threads)
         require(self.max_mutants > 0, "max_mutants", "> 0", self.max_mutants)
+        _answers_differ(self)
+        _saved_answers_need_no_model(self)
+
+
+def _answers_differ(config: EvaluationConfig) -> None:
+    if config.n > 1 and config.temperature == 0:
+        raise ZeroCoderError(
+            f"n={config.n} greedy answers would all be the same: set temperature=0.8 (top_p=0.95 is common with it), "
+            "or n=1"
+        )
+
+
+def _saved_answers_need_no_model(config: EvaluationConfig) -> None:
+    if config.rescore is None and not config.answers:
+        return
+    key = "answers" if config.answers else "rescore"
+    if config.answers and config.rescore is not None:
+        raise ZeroCoderError("rescore= scores an evaluation's own answers, answers= those made elsewhere: set one")
+    for name, default in (("compare", []), ("n", 1), ("temperature", 0.0), ("limit", None)):
+        if getattr(config, name) != default:
+            raise ZeroCoderError(f"{key}= scores answers that are there and asks no model: leave {name}= out")

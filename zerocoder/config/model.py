@@ -57,6 +57,8 @@ class ModelConfig:
     revision: str | None = None
     """A hub revision (branch, tag or commit)."""
     prompt_style: PromptStyle = PromptStyle.STANDARD
+    chat_template: str | None = None
+    """A Jinja file, or `plain` for a base model that continues text; null is the tokenizer's own template."""
     dtype: DType = DType.FLOAT32
     max_prompt_tokens: int = 1024
     """Problems with longer prompts are dropped and counted."""

@@ -28,7 +28,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zerocoder.datasets.base import Row, parse_python, read_rows, signature_of
+from zerocoder.datasets.base import Row, parse_python, signature_of
+from zerocoder.datasets.reading import read_rows
 from zerocoder.files import write_bytes
 from zerocoder.problems import Label, Problem, Style, TestCase
 
@@ -51,6 +52,10 @@ class Jsonl:
         if self.heldout_path is None:
             return []
         return read_jsonl(self.heldout_path, "data.source.heldout_path", scored=True)
+
+    def report(self) -> dict[str, int]:
+        """Empty: a row of one's own file that cannot be used is a mistake, which is told with its line."""
+        return {}
 
 
 def read_jsonl(path: str | Path, key: str = "path", scored: bool = False) -> list[Problem]:

@@ -109,11 +109,11 @@ class Provenance:
     problems: int
     left_out: Mapping[str, int]  # why rows of the data set cannot be used -> how many, over everything read
     n: int  # answers a problem and role
-    temperature: float  # 0 is greedy
-    top_p: float
-    top_k: int
-    max_new_tokens: int | None  # None: not known, for answers made elsewhere
-    prompts: str | None  # hash of the benchmark's prompts as token ids; None: not known
+    temperature: float | None  # 0 is greedy; None, here and below: not known, for answers made elsewhere
+    top_p: float | None
+    top_k: int | None
+    max_new_tokens: int | None
+    prompts: str | None  # hash of the benchmark's prompts as token ids
     extractor: str  # version of what takes answers apart
     cpu_seconds: tuple[float, float]  # least and most that a test may take, before the machine factor
     machine_factor: float  # how much slower this machine is than the graders': it stretches the limits

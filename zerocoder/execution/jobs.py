@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from zerocoder.execution.limits import Limits
-from zerocoder.problems import Program, TestCase
+from zerocoder.problems import Grading, Program, TestCase
 
 
 @dataclass(frozen=True)
@@ -15,6 +15,8 @@ class Job:
     programs: [N], tests: [K]; None stands for an answer that did not parse, whose row or column reads SKIPPED.
     entry_point: the function that assert-style tests call; None for scripts.
     limits: of each cell; None for the executor's own.
+    grading: how the tests are judged. Where it names seconds, each cell is given so many at once, times the factor by
+        which this machine is slower than the reference (machine.py); where it names memory, so much of it.
     family: the programs are variants of one (its mutants) and share a process, each with a fresh namespace. That saves
         a fork a program; a variant may spoil the interpreter for the next, as tests of one program may for each other.
     first_failure: all that is asked is whether a program passes every test: what follows its first test that it does
@@ -30,3 +32,4 @@ class Job:
     family: bool = False
     first_failure: bool = False
     cancel: bool = True
+    grading: Grading = field(default_factory=Grading)

@@ -9,9 +9,9 @@ the most), where that is more. The second round does not depend on the order in 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from zerocoder.problems import ZeroCoderError
+from zerocoder.problems import Grading, ZeroCoderError
 
 STATES = ("namespace", "process")
 
@@ -53,6 +53,17 @@ class Limits:
             raise _out_of_range("cancel_after", self.cancel_after, "a whole number, 0 (off) or above")
         if self.state not in STATES:
             raise _out_of_range("state", self.state, f"one of {', '.join(STATES)}")
+
+    def graded(self, grading: Grading, factor: float) -> Limits:
+        """With the seconds and the memory that the official grader gives a test, where it names them.
+
+        All `factor` x `seconds` are given at once (`cpu_multiple` of 0): how long the other programs take, which is
+        what the second round's budget goes by, is nothing that an official verdict depends on.
+        """
+        limits = self
+        if grading.seconds is not None:
+            limits = replace(limits, cpu_seconds=grading.seconds * factor, cpu_multiple=0.0)
+        return limits if grading.memory_mb is None else replace(limits, memory_mb=grading.memory_mb)
 
     def first_seconds(self, family: bool) -> float:
         """CPU seconds of the first round, for programs that share a process or do not."""

@@ -14,6 +14,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
+from zerocoder.execution import machine
 from zerocoder.execution.cache import Entry, VerdictCache, digest
 from zerocoder.execution.jobs import Job
 from zerocoder.execution.limits import Limits
@@ -23,9 +24,10 @@ from zerocoder.execution.sandbox.rows import ASLEEP, CODE, LITERAL, SCRIPT
 from zerocoder.execution.verdicts import Verdict
 from zerocoder.problems import Program, Style, TestCase
 
-MAX_SOURCE_CHARS = 1 << 20
+MAX_SOURCE_CHARS = 1 << 20  # of a program
+MAX_TEST_CHARS = 16 << 20  # of a test's code: official ones may hold long lists
 MAX_STDIN_CHARS = 64 << 20
-_NEVER_CACHED = (Verdict.INFRA, Verdict.SKIPPED, Verdict.CANCELLED)
+_NEVER_CACHED = (Verdict.INFRA, Verdict.SKIPPED, Verdict.CANCELLED, Verdict.BROKEN)
 
 Item = TypeVar("Item", bound=Hashable)
 
@@ -60,14 +62,17 @@ class Progress:
 
     def __init__(self, job: Job, default_limits: Limits, cache: VerdictCache | None, salt: str) -> None:
         """`salt` names what else a verdict depends on: the isolation reached, the interpreter."""
-        self.limits = job.limits or default_limits
+        self.grading = job.grading
+        factor = 1.0 if job.grading.seconds is None else machine.factor()
+        self.limits = (job.limits or default_limits).graded(job.grading, factor)
         self.entry = job.entry_point or ""
         self.family = job.family
         self._first_failure = job.first_failure
         self._cancel_after = 0 if not job.cancel else 1 if job.family else self.limits.cancel_after
         self._cache = cache
         self.matrix = np.full((len(job.programs), len(job.tests)), Verdict.INFRA, dtype=np.int8)  # [N, K]
-        programs = _distinct((n, p.source) for n, p in enumerate(job.programs) if p is not None and _runnable(p))
+        runnable = [(n, p) for n, p in enumerate(job.programs) if p is not None and _runnable(p)]
+        programs = _distinct((n, _completed(program, job)) for n, program in runnable)
         self.tests = _distinct((k, t) for k, t in enumerate(job.tests) if t is not None and _usable(t, job.entry_point))
         self.rows = [Row(program, [None] * len(self.tests)) for program in programs]
         self._settle_without_running(job)
@@ -116,6 +121,8 @@ class Progress:
             limits.state == "process",
             self._first_failure,
             self._cancel_after,
+            self.grading.output.value,
+            self.grading.checker,
         )
 
     def rows_request(self, numbers: list[int]) -> tuple[Any, ...]:
@@ -187,7 +194,13 @@ class Progress:
     def _cache_keys(self, salt: str) -> list[list[bytes]]:
         limits = self.limits
         common = digest(salt, self.entry, repr((limits.memory_mb, limits.output_kb, limits.state)))
-        tests = [digest(t.item.code, t.item.stdin or "", t.item.stdout or "", t.item.style.value) for t in self.tests]
+        judged = repr((self.grading.output.value, self.grading.checker))
+        tests = [
+            digest(t.item.code)
+            if t.item.style is Style.FUNCTION
+            else digest(t.item.stdin or "", t.item.stdout or "", judged)
+            for t in self.tests
+        ]
         programs = [digest(row.program.item) for row in self.rows]
         return [[digest((common + program + test).hex()) for test in tests] for program in programs]
 
@@ -264,13 +277,18 @@ def _as_work(test: Distinct[TestCase]) -> tuple[Any, ...]:
     return (CODE, case.code) if test.compiled is None else (LITERAL, case.code, *test.compiled)
 
 
+def _completed(program: Program, job: Job) -> str:
+    """The source as the official grader runs it."""
+    return f"{job.grading.prelude}\n\n{program.source}" if job.grading.prelude else program.source
+
+
 def _runnable(program: Program) -> bool:
     return isinstance(program.source, str) and len(program.source) <= MAX_SOURCE_CHARS
 
 
 def _usable(test: TestCase, entry_point: str | None) -> bool:
     if test.style is Style.FUNCTION:
-        return bool(entry_point) and isinstance(test.code, str) and len(test.code) <= MAX_SOURCE_CHARS
+        return bool(entry_point) and isinstance(test.code, str) and len(test.code) <= MAX_TEST_CHARS
     return _is_stream(test.stdin) and _is_stream(test.stdout)
 
 

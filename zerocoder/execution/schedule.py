@@ -14,6 +14,7 @@ from typing import Any
 from zerocoder.execution.progress import Progress
 from zerocoder.execution.sandbox import warden
 from zerocoder.execution.sandbox.peer import longest_wall_seconds
+from zerocoder.execution.sandbox.scriptcell import CHECKER_CPU_SECONDS
 
 MAX_FAMILY = 16
 """Programs of a family that one task holds: enough to spread a fork's price, few enough to keep many workers busy."""
@@ -102,7 +103,10 @@ class Schedule:
         """After this a worker counts as hung."""
         job = self._jobs[task.job]
         num_cells = 0 if task.rows is None else len(job.tests) * len(task.rows)
-        return _PATIENCE_SECONDS + 1.5 * num_cells * longest_wall_seconds(job.limits.cpu_seconds)
+        longest = longest_wall_seconds(job.limits.cpu_seconds)
+        if job.grading.checker is not None:
+            longest += 2 * longest_wall_seconds(CHECKER_CPU_SECONDS)  # it may be asked twice
+        return _PATIENCE_SECONDS + 1.5 * num_cells * longest
 
     def finish(self, task: Task, answer: Any) -> None:
         """Takes a worker's answer in. Raises ValueError, LookupError or TypeError for one out of shape."""

@@ -35,6 +35,7 @@ _COLOURS = {
     Verdict.MEMORY: "yellow",
     Verdict.INFRA: "bold white on red",
     Verdict.UNSUPPORTED: "cyan",
+    Verdict.BROKEN: "bold white on red",
 }
 _LETTERS_TOGETHER = 10
 _FILE_WIDTH = 160  # columns, where no terminal says how many it has

@@ -12,7 +12,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
-from . import codec, judge, runner, scriptcell, zygote
+from . import codec, judge, output, runner, scriptcell, zygote
 from .expressions import Evaluation, Undecided, is_direct
 from .peer import Budget, Gone, Late, Peer
 from .translation import ASSERT, Check
@@ -39,6 +39,8 @@ class Work:
     process_each: bool  # a runner a cell
     first_failure: bool
     cancel_after: int
+    output_rule: str = output.LINES  # of scripts
+    checker: str | None = None  # likewise; in the rule's place
 
     @classmethod
     def decoded(cls, entry: str, tests: list[tuple[Any, ...]], *limits: Any) -> Work:
@@ -270,10 +272,11 @@ class Rows:
 
     def _script_cell(self, cell: int) -> None:
         _, stdin, stdout = self._work.tests[cell]
+        test = scriptcell.Examination(stdin, stdout, self._work.output_rule, self._work.checker)
         allowance = self._work.allowance(self._work.cpu_seconds)
         try:
             self._outcomes[cell] = scriptcell.run(
-                self._server, self._program, stdin, stdout, allowance, self._cpu_seconds, self._work.patience_seconds
+                self._server, self._program, test, allowance, self._cpu_seconds, self._work.patience_seconds
             )
         except Late as late:
             self._note_late([cell], late)

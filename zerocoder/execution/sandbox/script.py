@@ -12,6 +12,8 @@ import marshal
 import os
 import sys
 import threading
+import types
+from collections.abc import Callable
 
 from . import runner
 from .wire import FrameStream
@@ -23,13 +25,25 @@ def serve(stream: FrameStream, output_bytes: int) -> None:
     """Runs the script and ends."""
     code_hex, source = marshal.loads(stream.read())
     os.close(stream.fd)
+
+    def load() -> types.CodeType:
+        code: types.CodeType = (
+            marshal.loads(bytes.fromhex(code_hex)) if code_hex else runner.compile_source(source, "<solution>")
+        )
+        return code
+
+    run_main(load, ["solution.py"])
+
+
+def run_main(load: Callable[[], types.CodeType], argv: list[str]) -> None:
+    """Runs code as the interpreter runs a script, then ends the process."""
     status = 1
     try:
-        code = marshal.loads(bytes.fromhex(code_hex)) if code_hex else runner.compile_source(source, "<solution>")
+        code = load()
         atexit._clear()
         _open_standard_streams()
         runner.reset_interpreter()
-        sys.argv = ["solution.py"]
+        sys.argv = argv
         exec(code, runner.fresh_module("__main__"))
         status = 0
     except SystemExit as end:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import json
 import math
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -23,6 +24,7 @@ from .expressions import FUNCTIONS, ITERATING, KEYWORDS, METHODS, TYPES, VIEWS, 
 from .parts import Call, kinds, mutable_parts, mutable_within, walk
 
 ASSERT, LET = "assert", "let"
+_LOADS = "json.loads"  # what the name of that function means
 MAX_PARTS = 400  # of the checks of one test
 _MAX_STATEMENTS = 200  # as executed
 _SINGLETONS = (None, True, False)
@@ -82,6 +84,8 @@ class _Translation:
             case ast.Import(names) if all(alias.name == "math" for alias in names):
                 for alias in names:
                     self._import(alias.asname or "math", "math")
+            case ast.ImportFrom("json", [ast.alias("loads", name)], 0):
+                self._import(name or "loads", _LOADS)
             case ast.ImportFrom("math", names, 0) if all(_is_of_math(alias.name) for alias in names):
                 for alias in names:
                     self._import(alias.asname or alias.name, f"math.{alias.name}")
@@ -228,6 +232,9 @@ class _Translation:
         if isinstance(node.func, ast.Name) and node.func.id == self._entry:
             return self._entry_call(node.args, keywords)
         name = self._dotted(node.func)
+        match node.args:
+            case [ast.Constant(str() as text)] if name == _LOADS and not keywords:
+                return Kind.CONST, json.loads(text)
         if name in FUNCTIONS and keywords.keys() <= KEYWORDS.get(name, set()):
             named = tuple((keyword, self.expression(value)) for keyword, value in keywords.items())
             return Kind.CALL, name, tuple(self._argument(name, arg) for arg in node.args), named
@@ -248,7 +255,7 @@ class _Translation:
         if not self._may_call or self._in_arguments:
             raise NotTranslated
         before, self._read, self._in_arguments = self._read, set(), True
-        given = tuple(self._constant(arg) for arg in args)
+        given = tuple(value for arg in args for value in self._given_by(arg))
         named = {name: self._constant(value) for name, value in keywords.items()}
         parts = {id(part): part for value in (*given, *named.values()) for part in mutable_within(value)}
         if parts.keys() & before:  # it was read, but may be looked at only after the call
@@ -257,6 +264,15 @@ class _Translation:
         self._given.update(parts)
         self.calls.append((given, named, ()))
         return Kind.VALUE, len(self.calls) - 1, None
+
+    def _given_by(self, node: ast.expr) -> list[Any]:
+        """The arguments that an expression stands for: several with a star."""
+        if not isinstance(node, ast.Starred):
+            return [self._constant(node)]
+        values = self._constant(node.value)
+        if type(values) not in (list, tuple):
+            raise NotTranslated
+        return list(values)
 
     def _constant(self, node: ast.expr) -> Any:
         expression = self.expression(node)

@@ -17,3 +17,4 @@ class Verdict(IntEnum):
     UNSUPPORTED = 7  # the value has no plain form that can be compared outside the sandbox
     SKIPPED = 8  # no program or no test: an answer that did not parse
     CANCELLED = 9  # not run: the program was late, or failed, often enough on other tests (Limits.cancel_after)
+    BROKEN = 10  # the problem's own checker fails on the test, whatever was printed: never scored

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 
-from . import isolation, judge, planner, runner, script, seccomp, syscalls
+from . import checker, isolation, judge, planner, runner, script, seccomp, syscalls
 from .homecore import HomeCore
 from .wire import FrameStream
 
@@ -44,6 +44,7 @@ class Role(IntEnum):
     JUDGE = 2
     PLANNER = 3
     SCRIPT = 4
+    CHECKER = 5
     REAP = 10  # wait for a killed process; no answer
     STATUS = 11  # exit status of a process, or that it still runs
 
@@ -53,6 +54,7 @@ _MAIN: dict[int, Callable[[FrameStream, int], None]] = {
     int(Role.JUDGE): judge.serve,
     int(Role.PLANNER): planner.serve,
     int(Role.SCRIPT): script.serve,
+    int(Role.CHECKER): checker.serve,
 }
 _REAP, _STATUS = int(Role.REAP), int(Role.STATUS)
 
@@ -78,7 +80,7 @@ class Client:
         self._connection.settimeout(_PATIENCE)
 
     def fork(self, role: Role, allowance: Allowance, fds: list[int]) -> int:
-        """Forks a process whose channel is `fds[0]` (a script: then standard input and output). Returns its pid."""
+        """Forks a process whose channel is `fds[0]` (then a script's standard input, output). Returns its pid."""
         request = _REQUEST.pack(role, allowance.memory_bytes or 0, allowance.cpu_seconds, 0, allowance.output_bytes)
         socket.send_fds(self._connection, [request], fds)
         pid = self._answer()[0]

@@ -10,15 +10,16 @@ closed. A new type is a row in one of the tables of:
     scalars     Decimal, Fraction, date, time, datetime, timedelta, timezone
     containers  Counter, OrderedDict, defaultdict, deque
     records     namedtuple, dataclass instances, enum members
+    matches     what a regular expression found
     arrays      numpy's scalars and arrays, where programs may import numpy
 
 There are two ways to decode. Plain, for the warden: a hostile frame cannot make it build a class, import a module or
 compare two numbers for long; a namedtuple is its tuple, an IntEnum member its int, a numpy scalar its Python number,
-and a dataclass instance or other enum member an object that equals nothing. Rich, for the judge and the runner: all of
-them can be used as what they were. Both raise nothing but Unsupported.
+and a dataclass instance, other enum member or match an object that equals nothing. Rich, for the judge and the runner:
+all of them can be used as what they were. Both raise nothing but Unsupported.
 """
 
-from . import arrays, containers, core, records, scalars  # noqa: F401 (importing them adds their rows)
+from . import arrays, containers, core, matches, records, scalars  # noqa: F401 (importing them adds their rows)
 from .core import (
     MAX_DEPTH,
     MAX_ITERATED,
