@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from zerocoder.evaluation.columns import COLUMNS
+from zerocoder.evaluation.columns import COLUMNS, Column
 from zerocoder.evaluation.paper import citation, published
 from zerocoder.problems import ZeroCoderError
 
@@ -61,6 +61,19 @@ def test_averages_follow_from_their_columns_but_for_what_is_noted(model: str) ->
                 mean = sum(row.values[key] for key in column.of) / len(column.of)
                 follows = abs(mean - row.values[column.key]) < 0.0011  # both are rounded to 0.1 %
                 assert follows or (row.note and column.key == "tavg"), (row.name, column.key, mean)
+
+
+@pytest.mark.parametrize("column", [c for c in COLUMNS if c.metric == "pass_at_1"], ids=lambda c: c.key)
+def test_the_papers_pass_at_1_are_shares_of_so_many_problems(column: Column) -> None:
+    """And of no smaller number of more than 50: MBPP's is neither the 500 of its test split nor the 427 sanitized."""
+    printed = {
+        round(100 * row.values[column.key], 1) for m in MODELS for row in published(m) if column.key in row.values
+    }
+
+    def fits(problems: int) -> bool:
+        return printed <= {round(100 * solved / problems, 1) for solved in range(problems + 1)}
+
+    assert next(n for n in range(50, 1_000) if fits(n)) == column.in_paper
 
 
 def test_names() -> None:

@@ -101,6 +101,7 @@ def test_the_papers_table_fits_the_terminal(width: int) -> None:
         assert number in text
     assert "Qwen2.5-Coder-7B-Instruct (paper)" in " ".join(text.split())
     assert "±50.0" in text
+    assert "MBPP 2 (378), MBPP acc 2 (378), MBPP mut 2 (378)." in " ".join(text.split())
     assert "shown only where every column they are the mean of was measured" in " ".join(text.split())
 
 
