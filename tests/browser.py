@@ -151,7 +151,7 @@ def browser() -> Iterator[Browser]:
                 process.wait()
 
 
-def main(page: str, picture: str, width: str = "1100") -> None:
+def main(page: str, picture: str, width: str = "1000") -> None:
     path, _, fragment = page.partition("#")
     address = Path(path).absolute().as_uri() + (f"#{fragment}" if fragment else "")
     with browser() as tab:
