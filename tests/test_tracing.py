@@ -56,7 +56,6 @@ def test_any_number_of_layers_follows_from_two() -> None:
     a, b = trace(shallow, PASS), trace(deep, PASS)
     assert a.parameters == 4000 * 64 + 64 + 2 * per_layer and b.parameters == a.parameters + 7 * per_layer
     assert sum(p.numel() for p in LlamaForCausalLM(deep).parameters()) == b.parameters
-    assert a.largest == b.largest == 4000 * 64
     assert (b.backward - a.backward) % 7 == 0 and b.forward == a.forward
 
 

@@ -225,9 +225,7 @@ class _Planner:
 
     def _step(self) -> list[Part]:
         if self.sharding is None:
-            # Parameter by parameter on CPUs, in one fused kernel on GPUs.
-            rest = 0 if self.cuda else 2 * self.trace.largest * self.weight_bytes
-            return [*self._gradients(), Part("optimizer step", rest, "for the largest parameter")]
+            return [*self._gradients()]  # the fused kernel needs nothing of its own
         copies = 0 if self.sharding.offload_optimizer else 4 * self.trace.trained / self._shares(1)
         return [*self._gradients(), Part("optimizer step", copies, "gradients in 32 bit")]
 
@@ -239,7 +237,9 @@ class _Planner:
         cache_bytes = rollout.batch_size * tokens * self._cache_bytes(self.weight_bytes)
         # Logits and log-probs in 32 bit, candidates in order, and their sum in 64 bit.
         logits = 4 * rollout.batch_size * self.architecture.vocab_size * 4
+        packed = self.trace.parameters * 4 if not self.cuda and self.weight_bytes == 4 else 0
         return [
+            Part("packed weights", packed, "a copy for decoding, at most"),  # see rollout/packed.py
             Part("KV cache", cache_bytes, f"{rollout.batch_size} answers x {tokens} tokens"),
             Part("sampling", logits, f"{rollout.batch_size} answers x {self.architecture.vocab_size:,}"),
         ]

@@ -84,8 +84,8 @@ def adamw(
 
         offloaded: torch.optim.Optimizer = DeepSpeedCPUAdam(parameters, **settings)
         return offloaded
-    # On GPUs the fused kernel: the default one makes a temporary copy of the second moments.
-    return torch.optim.AdamW(parameters, fused=True if parameters[0].is_cuda else None, **settings)
+    # The fused kernel: on GPUs the default one makes a temporary copy of the second moments, on CPUs it is 6x slower.
+    return torch.optim.AdamW(parameters, fused=True, **settings)
 
 
 class Stepping:

@@ -48,7 +48,6 @@ class Trace:
 
     parameters: int  # tied ones once
     trained: int
-    largest: int  # parameters in the largest tensor that trains
     backward: int  # of the layers: what the forward pass keeps, and the backward pass on top of it
     backward_head: int  # what the head needs on top of `backward`
     forward: int  # without gradient, head included
@@ -61,7 +60,6 @@ class _Peaks:
 
     parameters: int
     trained: int
-    largest: int
     layers: int  # until the gradient has come down to the embedding: what was kept for each layer is still there
     layers_end: int  # from then on: the embedding's gradient
     policy: int  # the same of layers and head together
@@ -83,7 +81,6 @@ def trace(architecture: PretrainedConfig, settings: Pass) -> Trace:
     return Trace(
         found.parameters,
         found.trained,
-        largest=max(one.largest, two.largest),
         backward=layers,
         backward_head=max(0, policy - layers),
         forward=found.forward,
@@ -113,7 +110,6 @@ def _peaks(architecture: PretrainedConfig, settings: Pass) -> _Peaks:
         return _Peaks(
             parameters=sum(p.numel() for p in parameters),
             trained=sum(p.numel() for p in trained),
-            largest=max(p.numel() for p in trained),
             layers=layers.before,
             layers_end=layers.peak,
             policy=both.before,
