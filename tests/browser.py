@@ -1,6 +1,6 @@
 """A real browser for tests and pictures: Chromium without a window, spoken to by its own protocol over two pipes.
 
-`python tests/browser.py PAGE PICTURE [WIDTH] [HEIGHT]` takes a picture of a page, at its #fragment where it has one.
+`python tests/browser.py PAGE[#PROBLEM] PICTURE [WIDTH]` takes a picture of a whole page, with one of its problems opened.
 """
 
 from __future__ import annotations
@@ -151,13 +151,14 @@ def browser() -> Iterator[Browser]:
                 process.wait()
 
 
-def main(page: str, picture: str, width: str = "1240", height: str = "900") -> None:
+def main(page: str, picture: str, width: str = "1000") -> None:
     path, _, fragment = page.partition("#")
     address = Path(path).absolute().as_uri() + (f"#{fragment}" if fragment else "")
     with browser() as tab:
-        tab.size(int(width), int(height))
+        tab.size(int(width), 800)
         tab.open(address)
         tab.wait("!document.querySelector('.body > .note:only-child')")
+        tab.size(int(width), tab.run("document.documentElement.scrollHeight"))
         tab.picture(Path(picture))
 
 

@@ -13,7 +13,9 @@ from zerocoder.evaluation.bootstrap import Interval, Measure, interval, replicat
 
 
 def shares(values: list[float], wholes: list[float] | None = None) -> Measure:
-    return Measure({f"p{n}": (v, w) for n, (v, w) in enumerate(zip(values, wholes or [1.0] * len(values), strict=True))})
+    return Measure(
+        {f"p{n}": (v, w) for n, (v, w) in enumerate(zip(values, wholes or [1.0] * len(values), strict=True))}
+    )
 
 
 def one(measure: Measure, resamples: int = 10_000) -> np.ndarray:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from zerocoder.evaluation.columns import COLUMNS
+from zerocoder.evaluation.columns import COLUMNS, Column
 from zerocoder.evaluation.paper import citation, published
 from zerocoder.problems import ZeroCoderError
 
@@ -63,6 +63,19 @@ def test_averages_follow_from_their_columns_but_for_what_is_noted(model: str) ->
                 assert follows or (row.note and column.key == "tavg"), (row.name, column.key, mean)
 
 
+@pytest.mark.parametrize("column", [c for c in COLUMNS if c.metric == "pass_at_1"], ids=lambda c: c.key)
+def test_the_papers_pass_at_1_are_shares_of_so_many_problems(column: Column) -> None:
+    """And of no smaller number of more than 50: MBPP's is neither the 500 of its test split nor the 427 sanitized."""
+    printed = {
+        round(100 * row.values[column.key], 1) for m in MODELS for row in published(m) if column.key in row.values
+    }
+
+    def fits(problems: int) -> bool:
+        return printed <= {round(100 * solved / problems, 1) for solved in range(problems + 1)}
+
+    assert next(n for n in range(50, 1_000) if fits(n)) == column.in_paper
+
+
 def test_names() -> None:
     assert [r.row for r in published("qwen2.5-coder-7b")][:2] == ["Base Model", "+Offline"]
     [row] = published("qwen2.5-coder-7b/dyb4")
@@ -74,7 +87,9 @@ def test_names() -> None:
 
 
 def test_unknown_names_are_refused_with_the_nearest() -> None:
-    with pytest.raises(ZeroCoderError, match=r"paper=qwen2.5-coder: no such model; known: qwen2.5-1.5b, .*did you mean"):
+    with pytest.raises(
+        ZeroCoderError, match=r"paper=qwen2.5-coder: no such model; known: qwen2.5-1.5b, .*did you mean"
+    ):
         published("qwen2.5-coder")
     with pytest.raises(ZeroCoderError, match=r"paper=qwen3-4b/dyb: .* known: base, .*did you mean 'dyb4'"):
         published("qwen3-4b/dyb")

@@ -31,6 +31,7 @@ class Column:
     metric: str = ""
     source: str = ""
     difficulty: str = ""  # empty: any
+    in_paper: int = 0  # problems behind the paper's numbers
     of: tuple[str, ...] = ()
 
     @property
@@ -39,21 +40,25 @@ class Column:
 
 
 COLUMNS: tuple[Column, ...] = (
-    Column("lcb", CODE, "LCB", "", "pass_at_1", "livecodebench"),
-    Column("mbpp", CODE, "MBPP", "", "pass_at_1", "mbpp"),
-    Column("apps_intro", CODE, "APPS", "intro", "pass_at_1", "apps", "introductory"),
-    Column("apps_inter", CODE, "APPS", "inter", "pass_at_1", "apps", "interview"),
-    Column("apps_comp", CODE, "APPS", "comp", "pass_at_1", "apps", "competition"),
-    Column("cf", CODE, "CF", "", "pass_at_1", "codeforces"),
+    Column("lcb", CODE, "LCB", "", "pass_at_1", "livecodebench", in_paper=166),
+    Column("mbpp", CODE, "MBPP", "", "pass_at_1", "mbpp", in_paper=378),
+    Column("apps_intro", CODE, "APPS", "intro", "pass_at_1", "apps", "introductory", in_paper=60),
+    Column("apps_inter", CODE, "APPS", "inter", "pass_at_1", "apps", "interview", in_paper=180),
+    Column("apps_comp", CODE, "APPS", "comp", "pass_at_1", "apps", "competition", in_paper=60),
+    Column("cf", CODE, "CF", "", "pass_at_1", "codeforces", in_paper=300),
     Column("cavg", CODE, "CAvg", "", of=("lcb", "mbpp", "apps_intro", "apps_inter", "apps_comp", "cf")),
-    Column("lcb_acc", TEST, "LCB", "acc", "test_accuracy", "livecodebench"),
-    Column("lcb_mut", TEST, "LCB", "mut", "mutation_score", "livecodebench"),
-    Column("mbpp_acc", TEST, "MBPP", "acc", "test_accuracy", "mbpp"),
-    Column("mbpp_mut", TEST, "MBPP", "mut", "mutation_score", "mbpp"),
+    Column("lcb_acc", TEST, "LCB", "acc", "test_accuracy", "livecodebench", in_paper=323),
+    Column("lcb_mut", TEST, "LCB", "mut", "mutation_score", "livecodebench", in_paper=323),
+    Column("mbpp_acc", TEST, "MBPP", "acc", "test_accuracy", "mbpp", in_paper=378),
+    Column("mbpp_mut", TEST, "MBPP", "mut", "mutation_score", "mbpp", in_paper=378),
     Column("tavg", TEST, "TAvg", "", of=("lcb_acc", "lcb_mut", "mbpp_acc", "mbpp_mut")),
     Column("avg", "", "Avg", "", of=("cavg", "tavg")),
 )
-"""In the paper's order; an average stands behind the columns it is made of."""
+"""In the paper's order; an average stands behind the columns it is made of.
+
+The paper's text gives its APPS, CodeForces and LiveCodeBench test counts. Every LCB number it prints is a share of 166
+problems, and every MBPP number one of 378 and of no smaller set, which is the size of EvalPlus' MBPP+.
+"""
 
 AVERAGES_NOTE = "CAvg, TAvg and Avg are shown only where every column they are the mean of was measured."
 

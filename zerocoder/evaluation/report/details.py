@@ -43,7 +43,7 @@ def chunks(results: Results, problems: Mapping[str, Sequence[Problem]]) -> Itera
     """The problems of the index in the same order, `CHUNK` a text."""
     rows = _rows(results, problems)
     while chunk := [_detail(problem, items) for _, problem, items in itertools.islice(rows, CHUNK)]:
-        packed = gzip.compress(json.dumps(chunk, separators=(",", ":")).encode(), mtime=0)
+        packed = gzip.compress(json.dumps(chunk, separators=(",", ":")).encode(), 6, mtime=0)
         yield base64.b64encode(packed).decode()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from zerocoder.evaluation.bootstrap import RESAMPLES, Interval
-from zerocoder.evaluation.columns import AVERAGES_NOTE
+from zerocoder.evaluation.columns import AVERAGES_NOTE, COLUMNS
 from zerocoder.evaluation.paper import PublishedRow, citation
 from zerocoder.evaluation.report.sheet import Cell, Sheet
 
@@ -58,7 +58,25 @@ def published_name(row: PublishedRow) -> str:
 
 def notes(sheet: Sheet) -> list[str]:
     """What a reader of the paper's columns has to know."""
-    published = [f"Rows marked {PUBLISHED} are published results, not measured here: {citation()}."]
-    odd = [f"{row.name}: {row.note}." for row in sheet.published if row.note]
-    labelled = ["† Trained with ten labelled problems."] if any("†" in row.row for row in sheet.published) else []
-    return [AVERAGES_NOTE, *(published if sheet.published else []), *labelled, *odd]
+    labelled = any("†" in row.row for row in sheet.published)
+    return [
+        AVERAGES_NOTE,
+        *_problems(sheet),
+        *(
+            [f"Rows marked {PUBLISHED} are published results, not measured here: {citation()}."]
+            if sheet.published
+            else []
+        ),
+        *(["† Trained with ten labelled problems."] if labelled else []),
+        *(f"{row.name}: {row.note}." for row in sheet.published if row.note),
+    ]
+
+
+def _problems(sheet: Sheet) -> list[str]:
+    """How many problems are behind each column, where there is one."""
+    counted = []
+    for column in COLUMNS:
+        counts = {cells[column.key].problems for cells in sheet.columns if column.key in cells and not column.of}
+        if counts:
+            counted.append(f"{column.title} {' / '.join(map(str, sorted(counts)))} ({column.in_paper})")
+    return [f"Problems behind the columns (and in the paper): {', '.join(counted)}."] if counted else []

@@ -95,7 +95,9 @@
 
   function chunk(number) {
     if (!unpacked.has(number)) {
-      const bytes = Uint8Array.from(atob(packed[number].textContent), (c) => c.charCodeAt(0));
+      const binary = atob(packed[number].textContent);
+      const bytes = new Uint8Array(binary.length);
+      for (let n = 0; n < bytes.length; n++) bytes[n] = binary.charCodeAt(n);
       const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
       unpacked.set(number, new Response(stream).json());
     }
@@ -199,11 +201,14 @@
   async function text(n) {
     if (!texts.has(n)) {
       const found = (await chunk(Math.floor(n / index.chunk)))[n % index.chunk];
-      const strings = [index.problems[n].id];
-      JSON.stringify(found, (_, value) => { if (typeof value === "string") strings.push(value); return value; });
-      texts.set(n, strings.join("\n").toLowerCase());
+      texts.set(n, [index.problems[n].id, ...strings(found)].join("\n").toLowerCase());
     }
     return texts.get(n);
+  }
+
+  function strings(value) {
+    if (typeof value === "string") return [value];
+    return value !== null && typeof value === "object" ? Object.values(value).flatMap(strings) : [];
   }
 
   let asked = 0;
@@ -212,6 +217,7 @@
     const wanted = $("search").value.trim().toLowerCase();
     let found = index.problems.map((_, n) => n).filter((n) => passes(index.problems[n]));
     if (wanted) {
+      $("count").textContent = "searching …";
       const inText = [];
       for (const n of found) if ((await text(n)).includes(wanted)) inText.push(n);
       found = inText;
