@@ -77,6 +77,7 @@ def train(config: Config, run: RunFolder, executor: Executor, world: World) -> N
     module, data = build(config, executor, world)
     with closing(module.sampler.engine):
         data.load()
+        report_contamination(config, data, run)
         logger = build_logger(config, run)
         before = evaluate(config, run, module, data, logger, "before")
         data.prepare(module.policy, module.sampler, executor)
@@ -243,6 +244,13 @@ def evaluate(
     step = module.global_step if moment == "after" else 0
     logger.log_metrics({f"eval/{name}": getattr(scores, name) for name in METRICS}, step=step)
     return scores
+
+
+def report_contamination(config: Config, data: ProblemDataModule, run: RunFolder) -> None:
+    if data.findings is None or not data.world.is_main:
+        return
+    say(data.findings.line(dropped=config.data.decontaminate == "drop"))
+    write_json(run.path / "contamination.json", data.findings.as_dict())
 
 
 def report_data(data: ProblemDataModule) -> None:

@@ -8,6 +8,8 @@ come in no package: LiveCodeBench's lcb_runner/evaluation/testing_util.py, APPS'
 MBPP's authors describe, the program and then its asserts in one namespace.
 """
 
+import ast
+import importlib
 import io
 import json
 import math
@@ -15,6 +17,7 @@ import os
 import resource
 import signal
 import sys
+import textwrap
 import types
 from contextlib import redirect_stdout, suppress
 from decimal import Decimal
@@ -40,6 +43,7 @@ def livecodebench(cell: Cell) -> bool:
     """All tests of a problem, in order, in one process."""
     sys.set_int_max_str_digits(50000)
     if cell["function"] is None:
+        cell = {**cell, "program": _without_main_guard(cell["program"])}
         return all(_lcb_output_is_right(_printed(cell, test["input"]), test["output"]) for test in cell["tests"])
     module = _module(f"{cell['prelude']}\n\n{cell['program']}")
     method = getattr(module.Solution() if "class Solution" in cell["program"] else module, cell["function"])
@@ -52,17 +56,33 @@ def livecodebench(cell: Cell) -> bool:
 
 
 def _printed(cell: Cell, text: str) -> str:
-    """What a script prints; it runs in the grader's process, so its input is patched in, and exits are passed over."""
+    """What a script prints; it runs as a function of the grader's process, with its input patched in."""
     printed = io.StringIO()
-    code = compile(f"{cell['prelude']}\n\n{cell['program']}", "<program>", "exec")
+    module = _module(f"{cell['prelude']}\n{_as_function(cell['program'])}")
     with (
         redirect_stdout(printed),
         patch("sys.stdin", io.StringIO(text)),
         patch("builtins.open", mock_open(read_data=text)),
         suppress(SystemExit),
     ):
-        exec(code, {"__name__": "__main__"})
+        module.script()
     return printed.getvalue()
+
+
+def _as_function(program: str) -> str:
+    """The script's imports, and the rest of it as the body of a function. Raises SyntaxError."""
+    body = ast.parse(program).body
+    imports = [statement for statement in body if isinstance(statement, (ast.Import, ast.ImportFrom))]
+    rest = [statement for statement in body if statement not in imports]
+    return f"{ast.unparse(imports)}\ndef script():\n" + textwrap.indent(ast.unparse(rest) or "pass", " ")
+
+
+def _without_main_guard(program: str) -> str:
+    """LiveCodeBench's: what a script's last statement guards is run where the script is imported, too."""
+    *rest, last = ast.parse(program).body
+    if isinstance(last, ast.If) and ast.unparse(last.test) == "__name__ == '__main__'":
+        return ast.unparse([*rest, *last.body])
+    return program
 
 
 def _lcb_output_is_right(printed: str, expected: str) -> bool:
@@ -129,12 +149,17 @@ def _module(source: str) -> types.ModuleType:
     return module
 
 
+# So that no fork has to import them
+_WARM = "string re datetime collections heapq bisect copy math random statistics itertools functools operator typing"
+
 WAYS = {function.__name__: function for function in (human_eval, plain, livecodebench, apps)}
 
 
 def main() -> None:
     request = json.load(sys.stdin)
     way = WAYS[request["way"]]
+    for name in _WARM.split():
+        importlib.import_module(name)
     answers = [_in_fork(way, cell) for cell in request["cells"]]
     json.dump(answers, sys.stdout)
 

@@ -70,8 +70,14 @@ def no_test(text: str, problem: Problem = FUNCTION, truncated: bool = False) -> 
         f"{fenced(F)}\n{fenced('def f(x', 'python')}",  # an example that breaks off
         f"<think>\n{fenced(WRONG)}\n</think>\n{fenced(F)}",
         f"```\nsome text\n```python\n{F}\n```",  # a bare fence that nobody closed
+        f"Assistant: ```python\n{F}\n```",
+        f"````markdown\n```python\n{F}\n```\n````",
+        f"{fenced(F)}\n```",  # a fence too many
+        f"```python\n{F}```",  # its end glued to the code
+        f"```solution.py\n{F}\n```",
+        f"{fenced(F)}\n\n### Programming task\nNow another one.\n\n### Answer\n{fenced(WRONG)}",
     ],
-    ids=range(20),
+    ids=range(26),
 )
 def test_the_same_function_in_many_wrappings(text: str) -> None:
     assert program(text).strip() == F
@@ -88,14 +94,31 @@ def test_the_same_function_in_many_wrappings(text: str) -> None:
         "class Stack:\n    pass\n\n\ndef f(x):\n    return Stack()",
         "def f(x):\n    return '\\d'",
         "def f(x):\n    if x: pass\n" + "    elif x == 2: pass\n" * 300,
+        "from typing import Callable\nf: Callable[[int], int] = lambda x: x + 1",
+        "def f(x):\n\treturn x + 1\n\n\nclass Other:\n\tdef f(self):\n\t\tpass",
+        "class Solution:\n    def f(self, x):\n        return x + 1\n\n\nf = Solution().f",
+        "def g(x):\n    return x + 1\n\n\ndef f(x):\n    return g(x)",
+        "try:\n    import numpy\nexcept ImportError:\n    numpy = None\n\n\ndef f(x):\n    return x + 1",
+        'def f(x):\n    """Adds.\n\n    >>> f(1)\n    2\n    """\n    return x + 1',
     ],
 )
 def test_programs_are_taken_as_they_are(code: str) -> None:
     assert program(fenced(code)) == code
 
 
-def test_a_solution_class_gets_an_alias() -> None:
-    source = program(fenced("class Solution:\n    def f(self, x):\n        return x + 1"))
+@pytest.mark.parametrize(
+    "code",
+    [
+        "class Solution:\n    def f(self, x):\n        return x + 1",
+        "class Solution:\n    @staticmethod\n    def f(x):\n        return x + 1",
+        "class Solution:\n    @classmethod\n    def f(cls, x):\n        return x + 1",
+        "class Solution(object):\n    def g(self, x):\n        return x + 1\n    f = g",
+        "class Node:\n    pass\n\nclass Solution:\n    def f(self, x):\n        return x + 1\n\nprint(Solution().f(1))",
+        "class Solution:\n    def f(self, x):\n        return x + 1\n\nif __name__ == '__main__':\n    print(Solution().f(1))",
+    ],
+)
+def test_a_solution_class_gets_an_alias(code: str) -> None:
+    source = program(fenced(code))
     space: dict[str, object] = {}
     exec(source, space)
     assert space["f"](1) == 2  # type: ignore[operator]
@@ -134,6 +157,15 @@ def test_demonstrations_are_left_out() -> None:
         (fenced("def f(x):\n    return “x”"), "no valid Python"),
         (fenced(">>> def f(x):\n...     return x"), "no valid Python"),
         (fenced(F, "java"), "no fenced python block"),
+        (fenced("class Adder:\n    def f(self, x):\n        return x + 1"), "does not define f"),
+        (fenced("if True:\n    def f(x):\n        return x + 1"), "does not define f"),
+        (fenced("import solution\nsolution.f(1)"), "does not define f"),
+        (fenced("1  def f(x):\n2      return x + 1"), "no valid Python"),
+        (fenced("def f(x):\n    if x &lt; 1:\n        return x"), "no valid Python"),
+        (fenced("def f(x):\n    return x\n\treturn 1"), "no valid Python"),
+        ("> ```python\n> def f(x):\n>     return x\n> ```", "no valid Python"),
+        ("<pre><code>def f(x):\n    return x</code></pre>", "no valid Python"),
+        (fenced("Here is the function.\n" + F), "no valid Python"),
         (fenced(F + "\0"), "NUL or surrogate characters"),
         (fenced(F + "  # \ud800"), "NUL or surrogate characters"),
         ("```python def f(x): return x```", "no valid Python"),
@@ -242,6 +274,35 @@ def test_no_script(text: str) -> None:
         ("assert open('/etc/passwd') and f(1)\nassert f.__code__ and f(1)\nassert f(1) == 2", ["assert f(1) == 2"]),
         ("with open('x') as g:\n    assert f(g) == 1\nwhile f(1):\n    pass\nassert f(1) == 2", ["assert f(1) == 2"]),
         ("for x in range(3):\n    assert f(x) == x + 1\nassert f(1) == 2", ["assert f(1) == 2"]),
+        ("assert Solution().f(1) == 2", ["assert f(1) == 2"]),
+        ("from solution import Solution\ns = Solution()\nassert s.f(1) == 2\nr = s.f(2)\nassert r == 3", ["assert f(1) == 2", "assert f(2) == 3"]),
+        (
+            ("import unittest\nfrom solution import Solution\nclass TestIt(unittest.TestCase):\n"
+             "    def setUp(self):\n        self.sol = Solution()\n"
+             "    def test_it(self):\n        self.assertEqual(self.sol.f(1), 2, msg='adds one')\n"
+             "        self.assertAlmostEqual(f(1), 2.0, places=3)\n        self.assertAlmostEqual(f(1), 2.0, 4)\n"
+             "        self.assertAlmostEqual(f(1), 2.0, delta=0.1)\n        self.assertIsInstance(f(1), int)\n"),
+            ["assert f(1) == 2", "assert round(f(1) - 2.0, 3) == 0", "assert round(f(1) - 2.0, 4) == 0",
+             "assert abs(f(1) - 2.0) <= 0.1", "assert isinstance(f(1), int)"],
+        ),
+        ("s = Solution()\ns = other\nassert s.f(1) == 2\nassert f(1) == 2", ["assert f(1) == 2"]),
+        ("import pytest\n@pytest.mark.parametrize('x, y', [(1, 2), (2, 3)])\ndef test_f(x, y):\n    assert f(x) == y", ["assert f(1) == 2", "assert f(2) == 3"]),
+        ("@pytest.mark.parametrize(['x'], [([1],), ([2],)])\ndef test_f(x):\n    assert f(x)", ["assert f(([1],))", "assert f(([2],))"]),
+        ("@pytest.mark.parametrize('x', [1])\ndef test_f(other):\n    assert f(other)\nassert f(1) == 2", ["assert f(1) == 2"]),
+        ("from pytest import approx\nassert f(1) == approx(2.5)", ["assert abs(f(1) - 2.5) <= max(1e-06 * abs(2.5), 1e-12)"]),
+        ("import pytest\nassert pytest.approx(2.5, abs=0.1) == f(1)", ["assert abs(f(1) - 2.5) <= 0.1"]),
+        ("with pytest.raises(ValueError):\n    f(0)\nassert f(1) == 2", ["assert f(1) == 2"]),
+        ("def check(candidate):\n    assert candidate(1) == 2\n    assert candidate(2) == 3\ncheck(f)", ["assert f(1) == 2", "assert f(2) == 3"]),
+        ("def check(x, expected=3):\n    assert f(x) == expected\ncheck(1, 2)\ncheck(2)\ncheck(expected=5, x=4)", ["assert f(1) == 2", "assert f(2) == 3", "assert f(4) == 5"]),
+        ("def run_tests():\n    assert f(1) == 2\n    print('ok')\nif __name__ == '__main__':\n    run_tests()", ["assert f(1) == 2"]),
+        ("xs, ys = [1, 2], [2, 3]\nfor x, y in zip(xs, ys):\n    assert f(x) == y", ["assert f(1) == 2", "assert f(2) == 3"]),
+        ("for i, (x, y) in enumerate([(1, 2), (2, 3)], 1):\n    assert f(x) == y, f'case {i}'", ["assert f(1) == 2", "assert f(2) == 3"]),
+        ("cases = {1: 2, 2: 3}\nfor x, y in cases.items():\n    assert f(x) == y", ["assert f(1) == 2", "assert f(2) == 3"]),
+        ("cases = [{'x': 1, 'y': 2}]\nfor c in cases:\n    assert f(c['x']) == c['y']", ["assert f({'x': 1, 'y': 2}['x']) == {'x': 1, 'y': 2}['y']"]),
+        ("try:\n    assert f(0) == 1\nexcept AssertionError:\n    print('no')\nassert f(1) == 2", ["assert f(1) == 2"]),
+        ("async def test_a():\n    assert f(0) == 1\nassert f(1) == 2", ["assert f(1) == 2"]),
+        ("assert f(1) == 2  # one\r\nassert f(2) == 3\r\n", ["assert f(1) == 2", "assert f(2) == 3"]),
+        ("if True:\n\tassert f(0) == 1\nassert f(1) == 2", ["assert f(1) == 2"]),
     ],
 )  # fmt: skip
 def test_asserts_in_plain_form(code: str, expected: list[str]) -> None:
@@ -323,6 +384,9 @@ def test_only_the_first_asserts_count() -> None:
         "match 3:\n    case f: pass",
         "print([f for f in [abs]])",
         "def helper():\n    global f\n    f = abs",
+        "class Solution:\n    def f(self, x):\n        return 2",
+        "from .solution import f",
+        "import solution as f",
     ],
 )
 def test_a_test_may_not_bring_its_own_function(rival: str) -> None:
@@ -337,6 +401,19 @@ def test_a_test_may_not_bring_its_own_function(rival: str) -> None:
         (fenced("print(f(1))"), "no fenced python block holds an assert"),
         (fenced("assert g(1) == 2"), "no assert calls f"),
         (fenced("assert f(1) = 2"), "no valid Python"),
+        (fenced("from solution import *\nassert f(1) == 2"), "imports everything of solution, which may be the answer"),
+        (fenced("from . import *\nassert f(1) == 2"), "imports everything of None"),
+        (fenced("import solution\nassert solution.f(1) == 2"), "no assert calls f"),
+        (fenced("def check(candidate):\n    assert candidate(1) == 2"), "no assert calls f"),
+        (fenced(">>> assert f(1) == 2"), "no valid Python"),
+        (fenced(">>> f(1)\n2"), "no fenced python block holds an assert"),
+        (fenced("1. assert f(1) == 2\n2. assert f(2) == 3"), "no valid Python"),
+        (fenced("assert f(&quot;a&quot;) == 1"), "no valid Python"),
+        (fenced("print(f(1) == 2)\nprint(f(2))  # 3"), "no fenced python block holds an assert"),
+        (fenced("with pytest.raises(ValueError):\n    f(1)  # assert that it raises"), "no assert calls f"),
+        (fenced("self.assertRaises(ValueError, f, 1)"), "no assert calls f"),
+        ("- `assert f(1) == 2`\n- `assert f(2) == 3`", "no valid Python"),
+        (fenced("a = [" + "b, " * 20_000 + "]\nassert f(a)"), "too large"),
         (fenced("assert f(1) == 2\nassert f('it's')"), "no valid Python"),
         (fenced("a, sum = f(1)\nassert sum == 2"), "an assignment to a, sum that a test may not make"),
         (fenced("a = [1]\n" + "a = [a, a, a, a]\n" * 20 + "assert f(a)"), "too large"),

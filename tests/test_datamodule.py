@@ -147,3 +147,66 @@ def test_over_long_prompts_are_dropped_and_counted(executor: Executor, tmp_path:
     module.load()
     module.prepare(tiny_policy(), sampler(), executor)
     assert module.too_long == 1 and "long" not in {p.id for p in module.training}
+
+
+@dataclass(frozen=True)
+class Contaminated(Source):
+    """p03 and p05 are held out too, p05 under another name."""
+
+    def heldout(self) -> list[Problem]:
+        return [replace(DOUBLE, id="h0", statement="DOUBLE `p03`."), replace(DOUBLE, id="h1", origins=("site/5",))]
+
+    def train(self) -> list[Problem]:
+        return [replace(p, origins=("site/5",)) if p.id == "p05" else p for p in super().train()]
+
+
+def loaded(source: Source, **data: Any) -> ProblemDataModule:
+    module = ProblemDataModule(Config(data=DataConfig(source=source, **{"batch_size": 4, **data})))
+    module.load()
+    return module
+
+
+def test_what_is_evaluated_on_is_not_trained_on() -> None:
+    data = loaded(Contaminated())
+    assert {p.id for p in data.candidates} == set(NAMES) - {"p03", "p05"} and len(data.heldout) == 2
+    assert data.findings is not None and data.findings.ids == {"p03", "p05"}
+    assert dict(data.findings.evaluation) == {"its held-out problems": 2}
+    limited = loaded(Contaminated(), heldout_limit=1, limit=18)
+    assert {p.id for p in limited.candidates} == set(NAMES) - {"p03", "p05"}  # all that may be evaluated on counts
+
+
+def test_contamination_can_be_reported_only_or_not_looked_for() -> None:
+    reported, off = loaded(Contaminated(), decontaminate="report"), loaded(Contaminated(), decontaminate="off")
+    assert [p.id for p in reported.candidates] == [p.id for p in off.candidates] == NAMES
+    assert reported.findings is not None and reported.findings.ids == {"p03", "p05"} and off.findings is None
+
+
+def test_named_benchmarks_are_compared_with_too() -> None:
+    data = loaded(Source(), against=["builtin"])
+    assert data.findings is not None and not data.findings.matches
+    assert dict(data.findings.evaluation) == {"its held-out problems": 6, "builtin": 164}
+    with pytest.raises(ZeroCoderError, match="unknown benchmark 'bulitin'; .*builtin"):
+        loaded(Source(), against=["bulitin"])
+
+
+def test_a_data_set_that_is_evaluated_on_as_a_whole_is_refused() -> None:
+    @dataclass(frozen=True)
+    class Same(Source):
+        def heldout(self) -> list[Problem]:
+            return self.train()
+
+    with pytest.raises(ZeroCoderError, match="all 20 training problems are evaluation problems too"):
+        loaded(Same())
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"decontaminate": "yes"}, "data.decontaminate .*drop, report, off"),
+        ({"overlap": 0.0}, "data.overlap .*above 0 and at most 1"),
+        ({"overlap": 1.5}, "data.overlap .*above 0 and at most 1"),
+    ],
+)
+def test_contamination_settings_that_are_refused(data: dict[str, Any], message: str) -> None:
+    with pytest.raises(ZeroCoderError, match=message):
+        DataConfig(**data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -92,3 +93,11 @@ def test_the_hash_follows_the_prompts(monkeypatch: pytest.MonkeyPatch) -> None:
         changed = TEMPLATES | {PromptStyle.STANDARD: replace(STANDARD, **change)}
         monkeypatch.setattr(zerocoder.prompts, "TEMPLATES", changed)
         assert prompts_hash(PromptStyle.STANDARD) != hashes[PromptStyle.STANDARD]
+
+
+@pytest.mark.parametrize("template", ["coder_function", "coder_stdin", "tester_function", "tester_stdin"])
+def test_the_documentation_shows_the_prompts_in_full(template: str) -> None:
+    text = getattr(STANDARD, template).replace("{shown}", "Signature").replace("{called}", "")
+    text = text.replace("{asked}", "function `{entry_point}`")
+    documentation = (Path(__file__).parents[1] / "docs" / "prompts.md").read_text("utf-8")
+    assert f"````text\n{text}\n````" in documentation

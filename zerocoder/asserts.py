@@ -56,6 +56,8 @@ def plain_asserts(source: str, entry_point: str, max_asserts: int) -> str:
         Unusable: no valid Python, defines or imports `entry_point`, or no assert calls it.
     """
     tree = checked_module(source, MAX_DEPTH)
+    if len(tree.body) > MAX_STEPS:
+        raise Unusable("too many statements")
     _refuse_own_answer(tree, entry_point)
     tree = in_plain_words(tree, entry_point)
     reader = _Reader(entry_point, max_asserts, _seen_after_a_call(tree, entry_point))

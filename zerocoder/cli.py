@@ -23,15 +23,16 @@ def run(
     and status 2, an interrupt with status 130. Anything else is a bug of ours and keeps its traceback.
     """
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # the tokenizer's threads do not survive our forks
-    exit_with(lambda: _dispatch(main, describe, help_text, sys.argv[1:]))
+    exit_with(lambda: dispatch(main, describe, help_text, sys.argv[1:]))
 
 
-def _dispatch(
+def dispatch(
     main: Callable[[list[str]], int],
     describe: Callable[[list[str]], str],
     help_text: Callable[[], str],
     argv: list[str],
 ) -> int:
+    """What `run` runs: the flags, or `main` with the overrides."""
     if any(a in ("-h", "--help") for a in argv):
         print(help_text())
         return 0

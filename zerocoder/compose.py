@@ -23,7 +23,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from zerocoder.binding import MissingValue, bind, complete, nearest, plain
-from zerocoder.config import Config, EvaluationConfig
+from zerocoder.config import Config, EvaluationConfig, ReferencesConfig
 from zerocoder.models import NAMED, resolve
 from zerocoder.problems import ZeroCoderError
 
@@ -67,18 +67,24 @@ def load_evaluation(overrides: Sequence[str], conf_dir: Path = CONF) -> Evaluati
     return config
 
 
+def load_references(overrides: Sequence[str], conf_dir: Path = CONF) -> ReferencesConfig:
+    """The config of sampling pseudo references. Raises ZeroCoderError with one line for anything that is wrong."""
+    config: ReferencesConfig = _load(ReferencesConfig, "references", overrides, conf_dir)
+    return config
+
+
 def for_model(path: str, conf_dir: Path = CONF) -> list[str]:
     """Overrides that take the model at `path` with the settings made for it; put after others, they win."""
     return [f"model={_model_option(path, conf_dir)}", f"model.path={_quoted(path)}"]
 
 
-def to_dict(config: Config | EvaluationConfig) -> dict[str, Any]:
+def to_dict(config: Config | EvaluationConfig | ReferencesConfig) -> dict[str, Any]:
     """Everything that is set, as plain values; nodes keep their `_target_`."""
     values: dict[str, Any] = plain(config)
     return values
 
 
-def to_yaml(config: Config | EvaluationConfig) -> str:
+def to_yaml(config: Config | EvaluationConfig | ReferencesConfig) -> str:
     return yaml.safe_dump(to_dict(config), sort_keys=False, allow_unicode=True)
 
 

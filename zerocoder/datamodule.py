@@ -17,8 +17,11 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset
 
 from zerocoder.answers import EXTRACTOR
+from zerocoder.compose import CONF
 from zerocoder.config import Config
-from zerocoder.console import bar
+from zerocoder.console import bar, say
+from zerocoder.datasets.contamination import Findings, find_matches
+from zerocoder.evaluation.benchmarks import read_benchmarks
 from zerocoder.execution import Executor
 from zerocoder.files import user_cache
 from zerocoder.prefilter import FilterReport, fingerprint, keep_diverse, measure_ranks
@@ -53,17 +56,39 @@ class ProblemDataModule(L.LightningDataModule):
         self.heldout: list[Problem] = []
         self.calibration: list[Problem] = []
         self.training: list[Problem] = []
+        self.findings: Findings | None = None
         self.filter_report: FilterReport | None = None
         self.too_long = 0
         self.next_step = 0
 
     def load(self) -> None:
-        """Read the data set and apply `limit` and `heldout_limit`."""
+        """Read the data set, drop what is evaluated on, and apply `limit` and `heldout_limit`."""
         source = self.config.source
-        self.candidates = self._sampled(source.train(), self.config.limit, "limit")
-        self.heldout = self._sampled(source.heldout(), self.config.heldout_limit, "heldout_limit")
-        if not self.candidates:
+        training, heldout = source.train(), source.heldout()
+        if not training:
             raise ZeroCoderError("data.source holds no training problems")
+        clean = self._decontaminated(training, heldout)
+        if not clean:
+            raise ZeroCoderError(
+                f"all {len(training)} training problems are evaluation problems too (data.decontaminate=report keeps "
+                "them)"
+            )
+        self.candidates = self._sampled(clean, self.config.limit, "limit")
+        self.heldout = self._sampled(heldout, self.config.heldout_limit, "heldout_limit")
+
+    def _decontaminated(self, training: list[Problem], heldout: list[Problem]) -> list[Problem]:
+        """The training problems that may be trained on; sets `findings`."""
+        if self.config.decontaminate == "off":
+            return training
+        missing: list[str] = []
+        chosen = read_benchmarks(self.config.against, CONF / "benchmark", {}, missing.append)
+        for line in missing if self.world.is_main else []:
+            say(f"not compared with a benchmark: {line}")
+        named = {benchmark.name: problems for benchmark, problems in chosen}
+        self.findings = find_matches(training, {"its held-out problems": heldout, **named}, self.config.overlap)
+        if self.config.decontaminate == "report":
+            return training
+        return [problem for problem in training if problem.id not in self.findings.ids]
 
     def prepare(self, policy: PreTrainedModel, sampler: Sampler, executor: Executor) -> None:
         """Drop over-long prompts, filter by rank under the initial `policy`, set the calibration problems aside."""

@@ -1,6 +1,6 @@
 """A run's folder: runs/<experiment>/<date-time>/, made once, locked while in use, reopened to resume.
 
-config.yaml  environment.json  log.txt  summary.json  samples.jsonl
+config.yaml  environment.json  log.txt  summary.json  samples.jsonl  contamination.json
 tensorboard/  checkpoints/step_000040/{trainer.ckpt, hf/, layout.json}
 ../latest -> the newest run of the experiment
 """

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from zerocoder.syntax import MAX_DEPTH, Unusable, bound_names, checked_module, loaded_names
 
-_Step = tuple[ast.stmt, set[str], set[str] | None]  # with the names it refers to, and may change; None for any
+_Step = tuple[str, set[str], set[str] | None]  # source, names it refers to, names it may change; None for any
 
 _CONSUMING = frozenset({"add", "append", "clear", "discard", "extend", "insert", "pop", "popitem", "popleft", "remove"})
 
@@ -33,10 +33,10 @@ def split(code: str) -> tuple[str, ...]:
             if isinstance(statement, ast.Assert):
                 if _consumes(statement):
                     return (code,)  # what follows depends on it
-                kept = [*_needed(preamble, loaded_names(statement)), statement]
-                pieces.append("\n".join(ast.unparse(s) for s in kept) + "\n")
+                kept = [*_needed(preamble, loaded_names(statement)), ast.unparse(statement)]
+                pieces.append("\n".join(kept) + "\n")
             else:
-                preamble.append((statement, loaded_names(statement), _changed(statement)))
+                preamble.append((ast.unparse(statement), loaded_names(statement), _changed(statement)))
     except (ValueError, RecursionError, MemoryError):  # what cannot be written out: an int of 4300 digits, for one
         return (code,)
     return tuple(pieces) or (code,)
@@ -52,7 +52,7 @@ def _consumes(statement: ast.Assert) -> bool:
     return False
 
 
-def _needed(preamble: Sequence[_Step], names: set[str]) -> list[ast.stmt]:
+def _needed(preamble: Sequence[_Step], names: set[str]) -> list[str]:
     """The statements that some names depend on. A function may refer to names that are bound after it."""
     names = set(names)
     kept: set[int] = set()

@@ -23,19 +23,10 @@ from zerocoder.unittest_methods import SOLUTION
 
 WITH_HEADER = frozenset({"livecodebench", "apps"})
 """Sources (`Problem.source`) whose official grader puts a header of imports before every answer."""
-_STARRED: tuple[str, ...] = (
-    "string",
-    "re",
-    "datetime",
-    "collections",
-    "heapq",
-    "bisect",
-    "copy",
-    "math",
-    "random",
-    "statistics",
+_STARRED = (
+    *("typing", "string", "re", "datetime", "collections", "heapq", "bisect", "copy", "math", "random", "statistics"),
+    *("itertools", "functools", "operator", "io", "sys", "json"),
 )
-_STARRED += ("itertools", "functools", "operator", "io", "sys", "json", "typing")
 """Modules of the header, which imports all of their names and then the modules themselves; a later one wins."""
 _PLAIN = {"time": "import time", "fractions": "import fractions", "np": "import numpy as np"}
 _BUILTINS = frozenset(dir(builtins)) | {"__name__", "__file__", "__doc__"}

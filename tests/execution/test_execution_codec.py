@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import re
 from typing import Any
 
 import pytest
@@ -108,6 +109,35 @@ def test_values_without_plain_form() -> None:
     for value in (object(), len, nested, cyclic, {1: object()}, iter([1]), memoryview(b"")):
         with pytest.raises(codec.Unsupported):
             codec.dumps(value)
+
+
+def test_a_match_travels_with_its_groups() -> None:
+    match = re.search(r"(?P<first>a+)(b)?(c)", "xaac")
+    sent = codec.dumps(match)
+    assert codec.loads(sent) and codec.loads(sent) != match  # plainly: something that is true and equals nothing
+    rich = codec.decode(codec.from_bytes(sent), rich=True)
+    assert match is not None and rich
+    assert (rich.group(), rich[1], rich.group("first", 2), rich.groups("-")) == (
+        "aac",
+        "aa",
+        ("aa", None),
+        ("aa", "-", "c"),
+    )
+    assert (rich.groupdict(), rich.span(3), rich.start("first"), rich.end()) == ({"first": "aa"}, (3, 4), 1, 4)
+    assert (rich.string, rich.regs) == (match.string, match.regs)
+    for wrong in (4, "second"):
+        with pytest.raises(IndexError, match="no such group"):
+            rich[wrong]
+    with pytest.raises(codec.Unsupported):
+        codec.dumps(re.search(b"a", b"a"))
+
+
+@pytest.mark.parametrize(
+    "body", ["3", "[]", "[1,[],[]]", '["a",[],[]]', '["a",[[0]],[]]', '["a",[[0,true]],[]]', '["a",[[0,1]],[["x"]]]']
+)
+def test_what_is_no_match_is_refused(body: str) -> None:
+    with pytest.raises(codec.Unsupported):
+        codec.decode(codec.from_bytes(b'{"match":%s}' % body.encode()), rich=True)
 
 
 def test_nesting_up_to_the_limit_returns() -> None:

@@ -56,6 +56,7 @@ def test_a_run_leaves_what_it_promises(user: User) -> None:
     run = run_folder(user)
     assert {p.name for p in run.iterdir()} >= {
         "config.yaml", "environment.json", "tensorboard", "samples.jsonl", "checkpoints", "log.txt", "summary.json",
+        "contamination.json",
     }  # fmt: skip
     assert (run.parent / "latest").resolve() == run.resolve()
     tags = scalars(run)

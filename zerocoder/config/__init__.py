@@ -20,6 +20,7 @@ from zerocoder.config.callbacks import (
 )
 from zerocoder.config.data import DataConfig
 from zerocoder.config.model import ArchitectureConfig, DType, LoraConfig, ModelConfig
+from zerocoder.config.references import ReferencesConfig
 from zerocoder.config.rules import require, require_one_of
 from zerocoder.config.trainer import ACCELERATORS, PRECISIONS, STRATEGY, Packing, Sharding, TrainerConfig
 from zerocoder.execution.config import VerifierConfig
@@ -41,6 +42,7 @@ __all__ = [
     "ModelConfig",
     "Packing",
     "RecalibrationConfig",
+    "ReferencesConfig",
     "SamplesConfig",
     "SelectionNoiseConfig",
     "Sharding",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from zerocoder.config.rules import require
+from zerocoder.config.rules import require, require_one_of
+
+DECONTAMINATE = ("drop", "report", "off")
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,13 @@ class DataConfig:
     """Use only so many training problems (a seeded sample)."""
     heldout_limit: int | None = None
     """Evaluate on only so many held-out problems (a seeded sample)."""
+    decontaminate: str = "drop"
+    """What becomes of training problems that are evaluation problems too: `drop`, `report` (they stay) or `off`."""
+    against: list[str] = field(default_factory=list)
+    """Benchmarks, as evaluate.py takes them, that training problems are compared with beside the run's own held-out
+    problems."""
+    overlap: float = 0.5
+    """Share of the shorter statement's runs of 13 words from which on two long statements count as one."""
     cache: str | None = None
     """Folder of the pre-filter's cache; null is the user's cache folder."""
 
@@ -31,6 +40,8 @@ class DataConfig:
         require(self.batch_size > 0, "data.batch_size", "> 0", self.batch_size)
         require(self.calibration >= 0, "data.calibration", ">= 0", self.calibration)
         require(self.tau >= 0, "data.tau", ">= 0", self.tau)
+        require_one_of(self.decontaminate, DECONTAMINATE, "data.decontaminate")
+        require(0 < self.overlap <= 1, "data.overlap", "above 0 and at most 1", self.overlap)
         for key in ("limit", "heldout_limit"):
             value = getattr(self, key)
             require(value is None or value > 0, f"data.{key}", "> 0 or null", value)

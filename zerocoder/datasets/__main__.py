@@ -1,4 +1,4 @@
-"""The data sets as commands: `python -m zerocoder.datasets check|references`."""
+"""The data sets as commands: `python -m zerocoder.datasets check|ids|references`."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from zerocoder.problems import ZeroCoderError
 _PROGRAM = "python -m zerocoder.datasets"
 _COMMANDS = {
     "check": "run every reference solution of a data set against its own tests",
+    "ids": "print the ids of the held-out problems, a sample's for example",
     "references": "sample reference solutions for a data set that has none",
 }
 _EXAMPLES = f"""examples:
   {_PROGRAM} check data=mbpp data.source.path=mbpp.jsonl
   {_PROGRAM} check data=apps limit=50 --json
+  {_PROGRAM} ids data=apps data.source.sample=apps-300
   {_PROGRAM} references --help
 
 exit codes: 0 it ran, and every reference passes; 1 check: some do not; 2 a mistake, told in one line; 130 interrupted
@@ -53,6 +55,10 @@ def run(argv: list[str]) -> int:
         from zerocoder.datasets.references import main as references
 
         return int(references(argv[1:]))
+    if chosen.command == "ids":
+        from zerocoder.datasets.samples import main as ids
+
+        return ids([*rest, *argv[1:]])
     from zerocoder.datasets.check import main as check
 
     return check([*rest, *argv[1:]])

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -63,27 +62,26 @@ class Apps:
 
     def train(self) -> list[Problem]:
         """The problems of the training split; those without a readable solution have no label."""
-        return self._problems("train")
+        return list(self._train[0])
 
     def heldout(self) -> list[Problem]:
         """The problems of the test split, or the sample of them."""
-        return self._problems("test")
+        return list(self._test[0])
 
     def report(self) -> dict[str, int]:
-        """Why rows were left out -> how many, of the splits read so far, or else of both."""
-        if not self._left_out:
-            for split in ("train", "test"):
-                self._problems(split)
-        return dict(sum(map(Counter, self._left_out.values()), Counter()))
+        """Why rows were left out -> how many; of the splits that were read, of both where none was yet."""
+        # An evaluation reads one split only, and the other may not be at hand.
+        read = [self.__dict__[split] for split in ("_train", "_test") if split in self.__dict__]
+        left_out = [part for _, part in read or (self._train, self._test)]
+        return {reason: sum(part.get(reason, 0) for part in left_out) for part in left_out for reason in part}
 
     @cached_property
-    def _left_out(self) -> dict[str, dict[str, int]]:
-        """By split, of what was read so far: an evaluation reads, and perhaps downloads, no training split."""
-        return {}
+    def _train(self) -> tuple[list[Problem], dict[str, int]]:
+        return self._collected("train")
 
-    def _problems(self, split: str) -> list[Problem]:
-        problems, self._left_out[split] = self._collected(split)
-        return problems
+    @cached_property
+    def _test(self) -> tuple[list[Problem], dict[str, int]]:
+        return self._collected("test")
 
     def _collected(self, split: str) -> tuple[list[Problem], dict[str, int]]:
         place = place_of(split, self.path, self.heldout_path)

@@ -14,7 +14,6 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -64,27 +63,29 @@ class Codeforces:
 
     def train(self) -> list[Problem]:
         """The problems of the training split, unlabelled: there are no reference solutions."""
-        return self._problems("train")
+        return list(self._train[0])
 
     def heldout(self) -> list[Problem]:
         """The problems of the test split, or the sample of them."""
-        return self._problems("test")
+        return list(self._test[0])
 
     def report(self) -> dict[str, int]:
-        """Why rows were left out, or kept with reservations -> how many, of the splits read so far, or else of both."""
-        if not self._left_out:
-            for split in ("train", "test"):
-                self._problems(split)
-        return dict(sum(map(Counter, self._left_out.values()), Counter()))
+        """Why rows were left out, or kept with reservations -> how many.
+
+        Of the splits that were read, of both where none was yet.
+        """
+        # An evaluation reads one split only, and the other may not be at hand.
+        read = [self.__dict__[split] for split in ("_train", "_test") if split in self.__dict__]
+        left_out = [part for _, part in read or (self._train, self._test)]
+        return {reason: sum(part.get(reason, 0) for part in left_out) for part in left_out for reason in part}
 
     @cached_property
-    def _left_out(self) -> dict[str, dict[str, int]]:
-        """By split, of what was read so far: an evaluation reads, and perhaps downloads, no training split."""
-        return {}
+    def _train(self) -> tuple[list[Problem], dict[str, int]]:
+        return self._collected("train")
 
-    def _problems(self, split: str) -> list[Problem]:
-        problems, self._left_out[split] = self._collected(split)
-        return problems
+    @cached_property
+    def _test(self) -> tuple[list[Problem], dict[str, int]]:
+        return self._collected("test")
 
     def _collected(self, split: str) -> tuple[list[Problem], dict[str, int]]:
         place = place_of(split, self.path, self.heldout_path)

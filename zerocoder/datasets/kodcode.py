@@ -80,7 +80,7 @@ class KodCode:
     subsets: list[str] = field(default_factory=list)
     """Only these of its subsets, e.g. [Leetcode, Prefill]; empty takes all."""
     max_rows: int | None = None
-    """Read only so many rows; null reads all, for some minutes: there are 447 thousand."""
+    """Read only so many rows; null reads all 447 thousand, which takes about half an hour and some gigabytes."""
 
     def __post_init__(self) -> None:
         if self.max_rows is not None and self.max_rows < 1:

@@ -70,15 +70,14 @@ class LiveCodeBench:
 
     def heldout(self) -> list[Problem]:
         """Problems of contests in the window."""
-        return list(self._in_window[0])
+        return list(self._heldout[0])
 
     def report(self) -> dict[str, int]:
         """Why rows of the files that hold the window were left out, or kept with reservations -> how many."""
-        return dict(self._in_window[1])
+        return dict(self._heldout[1])
 
     @cached_property
-    def _in_window(self) -> tuple[list[Problem], dict[str, int]]:
-        """Read once: the files are large."""
+    def _heldout(self) -> tuple[list[Problem], dict[str, int]]:
         return self._collected()
 
     def _collected(self, before: bool = False) -> tuple[list[Problem], dict[str, int]]:

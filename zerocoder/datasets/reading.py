@@ -68,7 +68,7 @@ def local_files(name: str, path: str | None, key: str, patterns: tuple[str, ...]
     for pattern in patterns:
         found = [*place.glob(pattern), *(place.glob(f"{pattern}.gz") if pattern.endswith(("json", "jsonl")) else ())]
         if found:
-            return sorted((file for file in found if file.is_file()), key=lambda file: _natural(str(file)))
+            return sorted((file for file in found if file.is_file()), key=_natural)
     if path is not None:
         raise ZeroCoderError(f"{key}={path}: the folder holds no {_wanted(patterns)}")
     return []
@@ -187,9 +187,11 @@ def _first_line(error: BaseException) -> str:
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
-def _natural(text: str) -> list[Any]:
-    """A sort key by which test2.jsonl comes before test10.jsonl."""
-    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", text)]
+def _natural(file: Path) -> tuple[str, list[Any], str]:
+    """A sort key by which test.jsonl, test2.jsonl and test10.jsonl come in this order."""
+    stem = file.name.partition(".")[0]
+    parts = [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", stem)]
+    return str(file.parent), parts, file.name
 
 
 def _wanted(patterns: tuple[str, ...]) -> str:

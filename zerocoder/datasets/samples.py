@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import heapq
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Protocol
@@ -167,3 +167,15 @@ def draw(rows: Iterable[Row], parse: Callable[[Row], Problem], sample: Drawn) ->
         problem
         for _, problem in sorted(((n, p) for queue in queues.values() for _, n, p in queue), key=lambda entry: entry[0])
     ], dict(reasons)
+
+
+def main(argv: Sequence[str]) -> int:
+    """`python -m zerocoder.datasets ids`: print the ids of a data set's held-out problems, one a line, in its order."""
+    from zerocoder.compose import load
+
+    flag = next((text for text in argv if text.startswith("-")), None)
+    if flag is not None:
+        raise ZeroCoderError(f"ids takes settings only, such as data=apps data.source.sample=apps-300, got {flag}")
+    for problem in load(argv).data.source.heldout():
+        print(problem.id)
+    return 0

@@ -104,30 +104,40 @@ def select(
     that nothing is there to judge by. Raises ZeroCoderError where a benchmark that was named cannot be found, and where
     nothing is left.
     """
-    selections, left_out = [], []
-    for benchmark, optional in load_benchmarks(specs, folder, changes):
-        try:
-            problems = benchmark.problems()
-        except MissingDataError as error:
-            if not optional:
-                raise
-            left_out.append(str(error))
-            continue
+    selections: list[Selection] = []
+    left_out: list[str] = []
+    for benchmark, problems in read_benchmarks(specs, folder, changes, left_out.append):
         if Role.CODER not in benchmark.roles:
             problems = [p for p in problems if p.label is not None and p.label.solution]
             if not problems:
                 left_out.append(_without_references(benchmark))
                 continue
         some = sample(problems, limit, seed, benchmark.name)
-        words = benchmark.sample
-        if len(some) < len(problems):
-            words = f"{len(some)} of {len(problems)} (seed {seed})" + (f", {words}" if words != ALL else "")
+        words = drawn_in_words(len(some), len(problems), seed, benchmark.sample)
         selections.append(Selection(benchmark, tuple(some), words))
     if not selections:
         raise ZeroCoderError("; ".join(left_out) or f"{', '.join(specs)}: there is no such benchmark")
     for line in left_out:
         told(f"left out: {line}")
     return selections
+
+
+def read_benchmarks(
+    specs: Sequence[str], folder: Path, changes: Mapping[str, Any], left_out: Callable[[str], None]
+) -> list[tuple[Benchmark, list[Problem]]]:
+    """The benchmarks that `specs` choose with all their problems; `left_out` gets a line for what `all` cannot find.
+
+    Raises ZeroCoderError where a benchmark that was named cannot be found.
+    """
+    found = []
+    for benchmark, optional in load_benchmarks(specs, folder, changes):
+        try:
+            found.append((benchmark, benchmark.problems()))
+        except MissingDataError as error:
+            if not optional:
+                raise
+            left_out(str(error))
+    return found
 
 
 def _without_references(benchmark: Benchmark) -> str:
@@ -144,6 +154,13 @@ def sample(problems: Sequence[Problem], limit: int | None, seed: int, name: str)
         return list(problems)
     order = np.random.default_rng(request_seed(seed, "benchmark", name)).permutation(len(problems))
     return [problems[i] for i in sorted(order[:limit])]
+
+
+def drawn_in_words(count: int, total: int, seed: int, words: str) -> str:
+    """Which problems a seeded sample of `total` are, `words` saying what those are."""
+    if count == total:
+        return words
+    return f"{count} of {total} (seed {seed})" + (f", {words}" if words != ALL else "")
 
 
 def known_benchmarks(folder: Path) -> list[str]:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from zerocoder import preflight
 from zerocoder.config import EvaluationConfig
 from zerocoder.console import new_progress, quiet_libraries, say
-from zerocoder.evaluation.benchmarks import Selection
+from zerocoder.evaluation.benchmarks import ALL, Selection, drawn_in_words
 from zerocoder.evaluation.provenance import provenance
 from zerocoder.evaluation.questions import Key, Question, Reply, Task, prompt_hashes, prompts_of, questions_of
 from zerocoder.evaluation.records import Item, Provenance, Scores, score
@@ -156,8 +156,10 @@ def _answered(selection: Selection, given: Given) -> Selection | None:
     roles = tuple(role for role in benchmark.roles if any(key.role is role for key in replies))
     problems = tuple(p for p in selection.problems if p.id in found)
     words = selection.sample
-    if len(found) < len(ids):
-        words = f"the {len(found)} of {len(ids)} that were answered" + (f", {words}" if words != "all" else "")
+    if given.header is not None and len(found) == given.header.settings.get("limit"):
+        words = drawn_in_words(len(found), len(ids), given.header.settings["seed"], words)
+    elif len(found) < len(ids):
+        words = f"the {len(found)} of {len(ids)} that were answered" + (f", {words}" if words != ALL else "")
         say(f"{given.name}: {benchmark.name} is scored on {words}")
     return Selection(replace(benchmark, roles=roles), problems, words)
 

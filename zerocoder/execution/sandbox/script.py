@@ -7,6 +7,7 @@ work. The exit status is the verdict's business: 0 after a normal end, `sys.exit
 from __future__ import annotations
 
 import atexit
+import builtins
 import io
 import marshal
 import os
@@ -44,6 +45,8 @@ def run_main(load: Callable[[], types.CodeType], argv: list[str]) -> None:
         _open_standard_streams()
         runner.reset_interpreter()
         sys.argv = argv
+        # as the module `site` has them, which is not loaded
+        builtins.exit = builtins.quit = sys.exit  # type: ignore[assignment]
         exec(code, runner.fresh_module("__main__"))
         status = 0
     except SystemExit as end:
@@ -77,7 +80,9 @@ def _finished(status: int) -> int:
             if thread is not threading.current_thread() and not thread.daemon:
                 thread.join()
         atexit._run_exitfuncs()
-        sys.stdout.flush()
+        for stream in (sys.stdout, sys.__stdout__):
+            if stream is not None and not stream.closed:
+                stream.flush()
     except BaseException:
         return status or 1
     return status
