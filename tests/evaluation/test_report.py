@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import math
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -130,6 +132,18 @@ def test_latex_prints_hostile_names_as_they_are() -> None:
     for opened, closed in (("{", "}"), ("\\begin", "\\end")):
         plain = text.replace("\\{", "").replace("\\}", "")
         assert plain.count(opened) == plain.count(closed)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex on this machine")
+def test_pdflatex_takes_hostile_names(tmp_path: Path) -> None:
+    models = {HOSTILE: {"mbpp": MBPP}, "*star": {"mbpp": MBPP}, '[b] "q" `x\' ^^M €': {"mbpp": BEFORE}}
+    (tmp_path / "results.tex").write_text(latex(make_sheet(models, published("qwen2.5-coder-7b"))))
+    preamble = r"\documentclass{article}\usepackage[T1]{fontenc}\usepackage{textcomp}\usepackage{booktabs}"
+    (tmp_path / "document.tex").write_text(preamble + r"\begin{document}\input{results}\end{document}")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "document.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2000:]
 
 
 def test_the_summary_is_json_without_nan() -> None:

@@ -24,8 +24,9 @@ _SPECIAL = {c: f"\\{c}" for c in "&%$#_{}"} | {
     "<": "\\textless{}",
     ">": "\\textgreater{}",
     "|": "\\textbar{}",
-    "[": "{[}",  # after \\ it would begin an optional argument
+    "[": "{[}",  # after a row's end it would begin an optional argument
     "]": "{]}",
+    "*": "{*}",  # and this would forbid a page break
     "±": "$\\pm$",
     "†": "\\dag{}",
     '"': "\\textquotedbl{}",
