@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from zerocoder.config import AlgorithmConfig
 from zerocoder.execution import Executor, Job, Verdict
+from zerocoder.execution.verdicts import is_unknown
 from zerocoder.interaction import Interaction, label_job, labelled
 from zerocoder.mutation_testing import killed_from_verdicts, mutant_job
 from zerocoder.problems import Program
@@ -65,7 +66,7 @@ class Rewarder:
             if row is None or chosen is None:
                 return None
             program, verdicts = chosen, interaction.matrix.verdicts[row]
-        return Proxy(program, verdicts == Verdict.PASS, verdicts != Verdict.INFRA)
+        return Proxy(program, verdicts == Verdict.PASS, ~is_unknown(verdicts))
 
     def mutant_verdicts(self, interaction: Interaction, proxy: Proxy | None) -> NDArray[np.int8] | None:
         """[M, K] verdicts of the proxy's mutants; None where there is no proxy, no valid test or no mutant."""

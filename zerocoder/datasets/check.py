@@ -26,6 +26,7 @@ from zerocoder.console import bar
 from zerocoder.datasets.base import ProblemSource
 from zerocoder.execution import Executor, Job, Verdict
 from zerocoder.execution.machine import factor
+from zerocoder.execution.verdicts import UNKNOWN
 from zerocoder.problems import Problem, Program, ZeroCoderError
 
 _SHOWN_IDS = 8
@@ -36,6 +37,7 @@ _WORDS = {
     Verdict.TIMEOUT: "out of time",
     Verdict.MEMORY: "out of memory",
     Verdict.INFRA: "could not be run (our failure)",
+    Verdict.BROKEN: "the data set's checker fails",
     Verdict.UNSUPPORTED: "returns a value that cannot be compared",
     Verdict.CANCELLED: "not run to its end",
 }
@@ -61,7 +63,7 @@ class Findings:
     @property
     def checked(self) -> int:
         """References that a verdict was reached on."""
-        return len(self.passed) + sum(len(ids) for kind, ids in self.failed.items() if kind is not Verdict.INFRA)
+        return len(self.passed) + sum(len(ids) for kind, ids in self.failed.items() if kind not in UNKNOWN)
 
     @property
     def share(self) -> float | None:
