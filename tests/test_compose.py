@@ -11,14 +11,14 @@ import pytest
 import yaml
 
 from zerocoder.binding import bind
-from zerocoder.compose import CONF, for_model, groups, load, load_evaluation, to_yaml
+from zerocoder.compose import CONF, for_model, groups_of, load, load_evaluation, to_yaml
 from zerocoder.config import Config, TestUnit
 from zerocoder.problems import ZeroCoderError
 from zerocoder.prompts import PromptStyle
 from zerocoder.selection.b4 import B4
 from zerocoder.selection.dyb4 import DyB4
 
-OPTIONS = [f"{group}={option}" for group, options in groups(CONF).items() for option in options]
+OPTIONS = [f"{group}={option}" for group, options in groups_of("config", CONF).items() for option in options]
 
 
 def needed(option: str) -> list[str]:

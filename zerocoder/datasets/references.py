@@ -27,8 +27,8 @@ from zerocoder.answers import parse_program
 from zerocoder.compose import CONF, load_references, to_yaml
 from zerocoder.config import ReferencesConfig
 from zerocoder.console import bar, say
-from zerocoder.datasets.base import read_rows
 from zerocoder.datasets.chat_server import ChatServer, RefusedError, Reply
+from zerocoder.datasets.reading import read_rows
 from zerocoder.execution import Executor
 from zerocoder.files import write_bytes
 from zerocoder.interaction import label_job, labelled
