@@ -77,7 +77,7 @@ def train(config: Config, run: RunFolder, executor: Executor, world: World) -> N
     module, data = build(config, executor, world)
     with closing(module.sampler.engine):
         data.load()
-        report_contamination(config, data, run)
+        report_source(config, data, run)
         logger = build_logger(config, run)
         before = evaluate(config, run, module, data, logger, "before")
         data.prepare(module.policy, module.sampler, executor)
@@ -246,11 +246,16 @@ def evaluate(
     return scores
 
 
-def report_contamination(config: Config, data: ProblemDataModule, run: RunFolder) -> None:
-    if data.findings is None or not data.world.is_main:
+def report_source(config: Config, data: ProblemDataModule, run: RunFolder) -> None:
+    """What of the data set is not trained on, and why."""
+    if not data.world.is_main:
         return
-    say(data.findings.line(dropped=config.data.decontaminate == "drop"))
-    write_json(run.path / "contamination.json", data.findings.as_dict())
+    left_out: dict[str, int] = config.data.source.report()
+    if left_out:
+        say("rows left out: " + ", ".join(f"{count} {reason}" for reason, count in left_out.items()))
+    if data.findings is not None:
+        say(data.findings.line(dropped=config.data.decontaminate == "drop"))
+        write_json(run.path / "contamination.json", data.findings.as_dict())
 
 
 def report_data(data: ProblemDataModule) -> None:
