@@ -34,7 +34,7 @@ def test_what_is_shown() -> None:
     assert found.shown.tolist() == [[True, False], [False, False]]
     assert found.density == 0.25
     assert found.counts() == {
-        "pass": 2, "fail": 1, "error": 1, "timeout": 1, "memory": 0, "infra": 1, "unsupported": 0, "skipped": 6, "cancelled": 0}  # fmt: skip
+        "pass": 2, "fail": 1, "error": 1, "timeout": 1, "memory": 0, "infra": 1, "unsupported": 0, "skipped": 6, "cancelled": 0, "broken": 0}  # fmt: skip
 
 
 def test_what_parsed_can_be_said_where_the_verdicts_cannot_tell() -> None:
@@ -83,3 +83,8 @@ def test_wrong_shapes() -> None:
         PassingMatrix(np.zeros(3, dtype=np.int8))
     with pytest.raises(ValueError, match=r"tests_parsed must be \[2\]"):
         PassingMatrix(np.zeros((3, 2), dtype=np.int8), None, np.ones(3, dtype=bool))
+
+
+def test_a_broken_checker_hides_a_row_as_a_failure_of_ours_does() -> None:
+    found = PassingMatrix(np.array([[Verdict.PASS, Verdict.BROKEN], [Verdict.PASS, Verdict.FAIL]], dtype=np.int8))
+    assert found.solutions_masked.tolist() == [True, False] and found.counts()["broken"] == 1
