@@ -38,7 +38,9 @@ except ImportError:
     sys.exit("fuzzing needs atheris: pip install atheris")
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-with atheris.instrument_imports(include=["zerocoder.execution.sandbox", "zerocoder.asserts", "zerocoder.splitting"]):
+with atheris.instrument_imports(
+    include=["zerocoder.execution.sandbox", "zerocoder.asserts", "zerocoder.splitting", "zerocoder.syntax"]
+):
     from zerocoder.asserts import plain_asserts
     from zerocoder.execution import Verdict
     from zerocoder.execution.sandbox import codec, planner, rows, translation

@@ -414,6 +414,7 @@ def test_a_test_may_not_bring_its_own_function(rival: str) -> None:
         (fenced("self.assertRaises(ValueError, f, 1)"), "no assert calls f"),
         ("- `assert f(1) == 2`\n- `assert f(2) == 3`", "no valid Python"),
         (fenced("a = [" + "b, " * 20_000 + "]\nassert f(a)"), "too large"),
+        (fenced("a = [" + "a," * 32_000 + "]\nassert f(a)"), "too large"),
         (fenced("assert f(1) == 2\nassert f('it's')"), "no valid Python"),
         (fenced("a, sum = f(1)\nassert sum == 2"), "an assignment to a, sum that a test may not make"),
         (fenced("a = [1]\n" + "a = [a, a, a, a]\n" * 20 + "assert f(a)"), "too large"),

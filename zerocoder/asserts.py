@@ -306,7 +306,8 @@ def _seen_after_a_call(tree: ast.Module, entry_point: str) -> set[str]:
         if isinstance(n, ast.Name) and n.id in bound
     }
     names = [n for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)]
-    loads = Counter(n.id for n in names if id(n) not in messages | rebound)
+    uncounted = messages | rebound
+    loads = Counter(n.id for n in names if id(n) not in uncounted)
     calls = (n for n in ast.walk(tree) if isinstance(n, ast.Call))
     handed = [loaded_names(n) for n in calls if isinstance(n.func, ast.Name) and n.func.id == entry_point]
     return {name for name in set().union(*handed) if loads[name] > 1} - {entry_point}
