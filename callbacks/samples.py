@@ -27,7 +27,7 @@ COLOURS = {
     Verdict.INFRA: (40, 40, 40),
     Verdict.SKIPPED: (200, 200, 200),
     Verdict.CANCELLED: (236, 202, 120),
-    Verdict.BROKEN: (40, 40, 40),
+    Verdict.BROKEN: (90, 60, 60),
 }
 MARKS = {
     Verdict.PASS: "1",
