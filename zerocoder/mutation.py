@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
+from zerocoder.syntax import parse
+
 if TYPE_CHECKING:
     import libcst
     from mutmut.mutation.file_mutation import Mutation
@@ -51,7 +53,7 @@ def _sample(source: str, limit: int, seed: int) -> tuple[str, ...]:
     try:
         writer = _Writer(source)
     except ValueError:  # libcst is stricter about indentation, and behind on new syntax, where Python's parser is not
-        writer = _Writer(ast.unparse(ast.parse(source)))
+        writer = _Writer(ast.unparse(parse(source)))
     digest = hashlib.sha256(f"{seed}\0{source}".encode()).digest()
     order = list(range(len(writer.mutations)))
     random.Random(digest).shuffle(order)
@@ -77,7 +79,7 @@ def _is_tame(source: str) -> bool:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            level: list[ast.AST] = [ast.parse(source)]
+            level: list[ast.AST] = [parse(source)]
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
     for _ in range(MAX_DEPTH):
@@ -180,7 +182,7 @@ def _visitor_class() -> Callable[..., Any]:
 def _fingerprint(source: str) -> str | None:
     """What the program does, as a string: its syntax tree without docstrings; None when it does not compile."""
     try:
-        tree = ast.parse(source)
+        tree = parse(source)
         for body in _bodies(tree):
             body[:] = [s for s in body if not _is_idle(s)] or [ast.Pass()]
         compile(source, "<mutant>", "exec", dont_inherit=True)

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from functools import cache
 
 from zerocoder.problems import Problem
-from zerocoder.syntax import Unusable, bound_names, checked_module
+from zerocoder.syntax import Unusable, bound_names, checked_module, parse
 from zerocoder.unittest_methods import SOLUTION
 
 WITH_HEADER = frozenset({"livecodebench", "apps"})
@@ -132,7 +132,7 @@ def _in_front(source: str, added: list[str]) -> str:
     """The source with statements before its first one, below `from __future__` imports."""
     future = [
         statement.end_lineno or statement.lineno
-        for statement in ast.parse(source).body
+        for statement in parse(source).body
         if isinstance(statement, ast.ImportFrom) and statement.module == "__future__"
     ]
     lines = source.split("\n")

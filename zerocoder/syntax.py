@@ -4,14 +4,28 @@ from __future__ import annotations
 
 import ast
 import itertools
+import threading
 import warnings
 
 MAX_DEPTH = 100
 """Levels of a test's syntax tree; deeper ones exhaust the stack of what takes it apart."""
 
 
+_PARSING = threading.RLock()
+
+
 class Unusable(Exception):
     """The answer cannot be used; the text says why."""
+
+
+def parse(source: str) -> ast.Module:
+    """`ast.parse`, for one thread at a time.
+
+    Before Python 3.13 all threads share a counter of how deep a tree is. When another thread gets its turn while a tree
+    is made, as it may where the garbage collector calls Python code, the count is off, and both fail with a SystemError.
+    """
+    with _PARSING:
+        return ast.parse(source)
 
 
 def checked_module(source: str, max_depth: int | None = None) -> ast.Module:
@@ -23,7 +37,7 @@ def checked_module(source: str, max_depth: int | None = None) -> ast.Module:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # odd escapes in model-written code
-            tree = ast.parse(source)
+            tree = parse(source)
             if max_depth is not None and depth_exceeds(tree, max_depth):
                 raise Unusable("nested too deeply")
             compile(source, "<answer>", "exec", dont_inherit=True)
