@@ -22,7 +22,7 @@ def parse(source: str) -> ast.Module:
     """`ast.parse`, for one thread at a time.
 
     Before Python 3.13 all threads share a counter of how deep a tree is. When another thread gets its turn while a tree
-    is made, as it may where the garbage collector calls Python code, the count is off, and both fail with a SystemError.
+    is made, as it may where the garbage collector calls Python code, the count is off and both fail with a SystemError.
     """
     with _PARSING:
         return ast.parse(source)
