@@ -107,7 +107,9 @@ def score_saved(config: EvaluationConfig) -> tuple[Sequence[Selection], dict[str
     names = [selection.benchmark.name for selection in selections]
     ids = {s.benchmark.name: {p.id for p in s.problems} for s in selections}
     given = [complete(Given(one.header.model, one.replies, one.header), names) for one in saved]
-    given += [Given(file, read_outside(file, ids)) for file in config.answers]
+    shown = [Path(file).name for file in config.answers]
+    names_of = shown if len(set(shown)) == len(shown) else config.answers
+    given += [Given(name, read_outside(file, ids)) for name, file in zip(names_of, config.answers, strict=True)]
     with config.verifier.build() as executor:
         say(f"isolation  {executor.isolation}")
         return selections, {one.name: score_given(config, one, selections, executor) for one in given}
