@@ -82,7 +82,7 @@ def test_a_method_gets_its_alias(tmp_path: Path) -> None:
     solution = "class Solution:\n    def grow(self, n: List[int]) -> int:\n        return 2"
     (problem,) = source(tmp_path, called(7, solutions=json.dumps([solution]))).train()
     assert problem.label is not None
-    assert problem.label.solution == f"{solution}\n\n\ngrow = Solution().grow\n"
+    assert problem.label.solution == f"from typing import List\n{solution}\n\n\ngrow = Solution().grow\n"
 
 
 @pytest.mark.parametrize(

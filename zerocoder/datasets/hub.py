@@ -66,21 +66,26 @@ def fetched_table(hub: Hub, split: str, title: str, remedy: str) -> Iterable[dic
 @contextmanager
 def _explained(hub: Hub, title: str, remedy: str) -> Iterator[None]:
     """Tell in one line why nothing came, instead of retries and a traceback."""
-    import httpx
     from huggingface_hub import logging
-    from huggingface_hub.errors import LocalEntryNotFoundError
 
-    unreachable = (ConnectionError, httpx.TransportError, LocalEntryNotFoundError)
     verbosity = logging.get_verbosity()
     logging.set_verbosity_error()
     try:
         yield
     except Exception as error:  # network, credentials, a full disk, a name that is gone: whatever the libraries raise
         reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        if isinstance(error, unreachable) or isinstance(error.__cause__, unreachable):
+        if _unreachable(error) or _unreachable(error.__cause__):
             what = f"{hub} is not on this machine and the hub cannot be reached"
         else:
             what = f"{hub} cannot be loaded from the hub ({reason})"
         raise MissingDataError(f"{title}: {what}; put {remedy}") from error
     finally:
         logging.set_verbosity(verbosity)
+
+
+def _unreachable(error: BaseException | None) -> bool:
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    # The hub's library has taken one HTTP client after the other (httpx, httpx2), with errors of the same names.
+    of_client = any(kind.__name__ == "TransportError" for kind in type(error).__mro__)
+    return of_client or isinstance(error, (ConnectionError, LocalEntryNotFoundError))
