@@ -13,7 +13,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from urllib.parse import urlsplit
 
 from zerocoder.answers import parse_program
 from zerocoder.datasets.base import Row, UnusableRowError, collect, unix_lines
-from zerocoder.datasets.places import place_of, split_of
+from zerocoder.datasets.places import TwoSplits, place_of, split_of
 from zerocoder.datasets.reading import Hub, local_place, published_rows
 from zerocoder.datasets.samples import draw, drawn
 from zerocoder.grading import APPS_PRELUDE, call_test
@@ -44,8 +43,8 @@ _DIGITS = 10**6
 
 
 @dataclass(frozen=True)
-class Apps:
-    """APPS in its published forms, from this machine or the hub."""
+class Apps(TwoSplits):
+    """APPS in its published forms; training problems without a readable solution have no label."""
 
     path: str | None = None
     """A folder with train.jsonl and test.jsonl, or with the original folders train/0000 and test/0000; or one of those
@@ -59,29 +58,6 @@ class Apps:
 
     def __post_init__(self) -> None:
         drawn(self.sample, NAME)
-
-    def train(self) -> list[Problem]:
-        """The problems of the training split; those without a readable solution have no label."""
-        return list(self._train[0])
-
-    def heldout(self) -> list[Problem]:
-        """The problems of the test split, or the sample of them."""
-        return list(self._test[0])
-
-    def report(self) -> dict[str, int]:
-        """Why rows were left out -> how many; of the splits that were read, of both where none was yet."""
-        # An evaluation reads one split only, and the other may not be at hand.
-        read = [self.__dict__[split] for split in ("_train", "_test") if split in self.__dict__]
-        left_out = [part for _, part in read or (self._train, self._test)]
-        return {reason: sum(part.get(reason, 0) for part in left_out) for part in left_out for reason in part}
-
-    @cached_property
-    def _train(self) -> tuple[list[Problem], dict[str, int]]:
-        return self._collected("train")
-
-    @cached_property
-    def _test(self) -> tuple[list[Problem], dict[str, int]]:
-        return self._collected("test")
 
     def _collected(self, split: str) -> tuple[list[Problem], dict[str, int]]:
         place = place_of(split, self.path, self.heldout_path)

@@ -16,11 +16,10 @@ import math
 import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
 
 from zerocoder.datasets.base import Row, UnusableRowError, collect, parse_python, unix_lines
-from zerocoder.datasets.places import place_of
+from zerocoder.datasets.places import TwoSplits, place_of
 from zerocoder.datasets.reading import Hub, published_rows
 from zerocoder.datasets.samples import draw, drawn
 from zerocoder.jsonlines import kind_of
@@ -39,8 +38,8 @@ COLUMNS = ("id", "contest_id", "description", "official_tests", "input_mode", "g
 
 
 @dataclass(frozen=True)
-class Codeforces:
-    """open-r1/codeforces in its published files, from this machine or the hub."""
+class Codeforces(TwoSplits):
+    """open-r1/codeforces in its published files, from this machine or the hub; without reference solutions."""
 
     path: str | None = None
     """A folder of the published parquet files, or one file; null looks into $ZEROCODER_DATA/codeforces, then on the
@@ -60,32 +59,6 @@ class Codeforces:
         drawn(self.sample, NAME)
         if self.config not in CONFIGS:
             raise ZeroCoderError(f"data.source.config must be one of {', '.join(CONFIGS)}, got '{self.config}'")
-
-    def train(self) -> list[Problem]:
-        """The problems of the training split, unlabelled: there are no reference solutions."""
-        return list(self._train[0])
-
-    def heldout(self) -> list[Problem]:
-        """The problems of the test split, or the sample of them."""
-        return list(self._test[0])
-
-    def report(self) -> dict[str, int]:
-        """Why rows were left out, or kept with reservations -> how many.
-
-        Of the splits that were read, of both where none was yet.
-        """
-        # An evaluation reads one split only, and the other may not be at hand.
-        read = [self.__dict__[split] for split in ("_train", "_test") if split in self.__dict__]
-        left_out = [part for _, part in read or (self._train, self._test)]
-        return {reason: sum(part.get(reason, 0) for part in left_out) for part in left_out for reason in part}
-
-    @cached_property
-    def _train(self) -> tuple[list[Problem], dict[str, int]]:
-        return self._collected("train")
-
-    @cached_property
-    def _test(self) -> tuple[list[Problem], dict[str, int]]:
-        return self._collected("test")
 
     def _collected(self, split: str) -> tuple[list[Problem], dict[str, int]]:
         place = place_of(split, self.path, self.heldout_path)
