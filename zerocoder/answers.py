@@ -30,7 +30,10 @@ MAX_ASSERTS = 8
 
 _PYTHON = ("python", "py", "python3", "py3")
 _BARE = ("",)
-_PARTS = ("answers", "asserts", "markdown", "pairs", "splitting", "surroundings", "syntax", "unittest_methods")
+_PARTS = (
+    *("answers", "asserts", "grading", "markdown", "pairs"),
+    *("splitting", "surroundings", "syntax", "unittest_methods"),
+)
 
 
 def _extractor() -> str:

@@ -17,17 +17,14 @@ import warnings
 from collections.abc import Mapping
 from functools import cache
 
+from zerocoder.grading import LIVECODEBENCH_MODULES
 from zerocoder.problems import Problem
 from zerocoder.syntax import Unusable, bound_names, checked_module, parse
 from zerocoder.unittest_methods import SOLUTION
 
 WITH_HEADER = frozenset({"livecodebench", "apps"})
 """Sources (`Problem.source`) whose official grader puts a header of imports before every answer."""
-_STARRED = (
-    *("typing", "string", "re", "datetime", "collections", "heapq", "bisect", "copy", "math", "random", "statistics"),
-    *("itertools", "functools", "operator", "io", "sys", "json"),
-)
-"""Modules of the header, which imports all of their names and then the modules themselves; a later one wins."""
+_STARRED = ("typing", *LIVECODEBENCH_MODULES)
 _PLAIN = {"time": "import time", "fractions": "import fractions", "np": "import numpy as np"}
 _BUILTINS = frozenset(dir(builtins)) | {"__name__", "__file__", "__doc__"}
 _CLASS = re.compile(rf"^\s*class {SOLUTION}\b", re.MULTILINE)
