@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import pytest
+
 from zerocoder.datasets.builtin import Builtin
 from zerocoder.datasets.families.core import compile_function
-from zerocoder.problems import Problem, Style
+from zerocoder.problems import Problem, Style, ZeroCoderError
 
 
-def everything() -> tuple[list[Problem], list[Problem]]:
+def everything() -> tuple[list[Problem], list[Problem], list[Problem]]:
     source = Builtin()
-    return source.train(), source.heldout()
+    return source.train(), source.heldout(), Builtin(heldout_split="validation").heldout()
 
 
 def test_sizes_and_ids() -> None:
-    train, heldout = everything()
-    assert len(train) >= 300 and len(heldout) >= 150
-    assert len({p.id for p in [*train, *heldout]}) == len(train) + len(heldout)
-    assert not {p.statement for p in train} & {p.statement for p in heldout}
-    assert Builtin().train() == train
+    splits = everything()
+    assert [len(split) >= least for split, least in zip(splits, (300, 150, 150), strict=True)] == [True] * 3
+    together = [p for split in splits for p in split]
+    assert len({p.id for p in together}) == len({p.statement for p in together}) == len(together)
+    assert Builtin().train() == splits[0]
+
+
+def test_an_unknown_split_is_refused() -> None:
+    with pytest.raises(ZeroCoderError, match="heldout_split must be one of test, validation, got valid"):
+        Builtin(heldout_split="valid")
 
 
 def test_every_reference_passes_its_own_tests() -> None:

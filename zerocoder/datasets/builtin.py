@@ -1,8 +1,8 @@
 """`data=builtin`: problems of the project's own, from the pipeline grammar and by hand, each with its label.
 
 The grammar's problems take compositions that `split_of` reserves: none of them occurs in the text zerocoder-nano was
-pre-trained on, and training and held-out problems share none. Held-out problems also use wordings that pre-training
-never shows. Everything is a function of fixed seeds: the same problems on every machine.
+pre-trained on, and training, validation and test problems share none. Held-out problems also use wordings that
+pre-training never shows. Everything is a function of fixed seeds: the same problems on every machine.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ from zerocoder.datasets.families.sampling import (
     is_sound,
     word_pipeline,
 )
-from zerocoder.problems import Label, Problem, TestCase
+from zerocoder.problems import Label, Problem, TestCase, ZeroCoderError
 
 SOURCE = "builtin"
 LENGTHS = {2: 0.7, 3: 0.3}  # share of the compositions by number of steps
 RESERVED_WORDING = 0.3  # of the steps of a held-out problem that have a reserved wording
 TESTS = 8  # labelled tests a problem
 CANDIDATES = 60  # inputs from which they are chosen
+HELDOUT = {"test": Split.HELDOUT, "validation": Split.VALIDATION}
 _DIFFICULTY = {2: "two steps", 3: "three steps"}
 
 
@@ -37,7 +38,13 @@ class Builtin:
     num_train: int = 320
     """Training problems from the grammar; the hand-written ones come on top."""
     num_heldout: int = 150
-    """Held-out problems from the grammar; the hand-written ones come on top."""
+    """Held-out problems from the grammar; the test split's hand-written ones come on top."""
+    heldout_split: str = "test"
+    """`test`, or `validation`: problems to choose settings by, without a look at those of the test."""
+
+    def __post_init__(self) -> None:
+        if self.heldout_split not in HELDOUT:
+            raise ZeroCoderError(f"heldout_split must be one of {', '.join(HELDOUT)}, got {self.heldout_split}")
 
     def train(self) -> list[Problem]:
         """Training problems, in a fixed random order."""
@@ -45,7 +52,7 @@ class Builtin:
 
     def heldout(self) -> list[Problem]:
         """Held-out problems, in a fixed random order."""
-        return self._problems(Split.HELDOUT, self.num_heldout)
+        return self._problems(HELDOUT[self.heldout_split], self.num_heldout)
 
     def report(self) -> dict[str, int]:
         """Empty: every problem is made to be used."""
@@ -62,7 +69,7 @@ class Builtin:
 def draw_pipelines(split: Split, count: int) -> list[Pipeline]:
     """`count` worded pipelines of different compositions, all reserved for `split`."""
     rng = Random(f"builtin:{split}")
-    wording = RESERVED_WORDING if split is Split.HELDOUT else 0.0
+    wording = 0.0 if split is Split.TRAIN else RESERVED_WORDING
     found: dict[tuple[str, ...], Pipeline] = {}
     while len(found) < count:
         composition = draw_composition(rng, LENGTHS)

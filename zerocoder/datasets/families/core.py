@@ -35,6 +35,7 @@ class Split(StrEnum):
 
     PRETRAIN = "pretrain"
     TRAIN = "train"
+    VALIDATION = "validation"
     HELDOUT = "heldout"
 
 
@@ -163,7 +164,8 @@ def split_of(composition: tuple[str, ...]) -> Split:
     if len(composition) < 2:
         return Split.PRETRAIN
     bucket = int.from_bytes(hashlib.sha256("|".join(composition).encode()).digest()[:4], "big") % 100
-    return Split.HELDOUT if bucket < 10 else Split.TRAIN if bucket < 25 else Split.PRETRAIN
+    borders = {Split.HELDOUT: 10, Split.VALIDATION: 14, Split.TRAIN: 25}
+    return next((split for split, border in borders.items() if bucket < border), Split.PRETRAIN)
 
 
 def compile_function(source: str, entry_point: str) -> Callable[[Value], Value]:
