@@ -19,10 +19,15 @@ from zerocoder.grpo import importance_weights, policy_loss
 from zerocoder.logprobs import completion_logprobs
 from zerocoder.oom import out_of_memory
 from zerocoder.reference import Reference
+from zerocoder.trees import by_prompt, collate_trees, pays, sees_trees, tree_of
 from zerocoder.world import World
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+
+ENOUGH_TOKENS = 1024
+"""On a CPU a micro-batch of so many tokens is as fast, a token, as a larger one; padding is not worth it any more."""
 
 
 @dataclass(slots=True)
@@ -81,6 +86,8 @@ class Learner:
         self.world = world
         self._pad = policy.config.pad_token_id or 0
         self.packed = packs(trainer, policy.config._attn_implementation)
+        # Not on several ranks, which have to make equal numbers of micro-batches.
+        self.shares = trainer.packing is Packing.AUTO and not self.packed and world.size == 1 and sees_trees(policy)
 
     @torch.no_grad()
     def with_reference(self, samples: Sequence[TrainingSample], device: torch.device) -> list[TrainingSample]:
@@ -89,8 +96,7 @@ class Learner:
         if self.reference is None:
             return done
         with out_of_memory(device, "reference"), self.reference.model(device) as model:
-            for rows in self._plan(samples):
-                batch = collate([samples[row] for row in rows], self._pad, device, self.packed)
+            for rows, batch in self._batches(samples, device):
                 logprobs = completion_logprobs(model, batch, self.temperature, self.trainer.logprob_chunk).logprobs
                 pieces = logprobs.float().cpu().split([len(samples[row].completion) for row in rows])
                 for row, piece in zip(rows, pieces, strict=True):
@@ -99,14 +105,37 @@ class Learner:
 
     def micro_batches(self, experience: Experience, device: torch.device) -> Iterator[tuple[MicroBatch, bool]]:
         """This rank's micro-batches, as many as on every other rank, and whether each is the last."""
-        plan = self._plan(experience.sequences)
-        for n, rows in enumerate(plan, 1):
-            batch = collate([experience.sequences[row] for row in rows], self._pad, device, self.packed)
-            yield batch, n == len(plan)
+        ahead = None
+        for _, batch in self._batches(experience.sequences, device):
+            if ahead is not None:
+                yield ahead, False
+            ahead = batch
+        if ahead is not None:
+            yield ahead, True
 
-    def _plan(self, samples: Sequence[TrainingSample]) -> list[list[int]]:
+    def _batches(
+        self, samples: Sequence[TrainingSample], device: torch.device
+    ) -> Iterator[tuple[list[int], MicroBatch]]:
+        """Micro-batches and the rows of the samples that each of them is made of."""
+        alone = list(range(len(samples)))
+        if self.shares:
+            groups = [(rows, tree_of([samples[row] for row in rows])) for rows in by_prompt(samples)]
+            size = self.policy.config.hidden_size
+            shared = [(rows, tree) for rows, tree in groups if pays(tree, [samples[row] for row in rows], size)]
+            for plan in self._plan([len(tree.tokens) for _, tree in shared]):
+                members = [shared[n] for n in plan]
+                sequences = [[samples[row] for row in rows] for rows, _ in members]
+                batch = collate_trees(sequences, [tree for _, tree in members], self._pad, device)
+                yield [row for rows, _ in members for row in rows], batch
+            alone = sorted(set(alone) - {row for rows, _ in shared for row in rows})
+        for plan in self._plan([samples[row].length for row in alone]):
+            rows = [alone[n] for n in plan]
+            yield rows, collate([samples[row] for row in rows], self._pad, device, self.packed)
+
+    def _plan(self, lengths: Sequence[int]) -> list[list[int]]:
         """See `batch_plan`. A call of all ranks: where weights are sharded, a pass over a micro-batch is one of all."""
-        plan = batch_plan([s.length for s in samples], self.trainer.micro_batch_tokens, self.packed)
+        enough = ENOUGH_TOKENS if self.policy.device.type == "cpu" else None
+        plan = batch_plan(lengths, self.trainer.micro_batch_tokens, self.packed, enough)
         return cut_to(plan, int(self.world.max(len(plan))))
 
     def loss(self, batch: MicroBatch) -> tuple[Tensor, TokenSums]:
