@@ -115,6 +115,11 @@ def shown(name: str) -> str:
     return f"\N{HAIR SPACE}{text}" if text.startswith("_") else text  # matplotlib hides names with an underscore
 
 
+def capital(text: str) -> str:
+    """`text` with a capital at its start, and as it is behind."""
+    return text[:1].upper() + text[1:]
+
+
 def legend(figure: Figure, handles: Sequence[Any], names: Sequence[str]) -> None:
     """One legend for all panels, below them."""
     columns = max(1, min(len(names), int(13 * figure.get_figwidth() / (max(map(len, names), default=0) + 6))))
