@@ -85,7 +85,9 @@ def _heldout(groups: Groups, drawn: Drawn) -> list[Block]:
 
 
 def _signals(groups: Groups) -> list[Block]:
-    return _table(tables.signals_table(groups), "Means over the first and the last quarter of what each run logged.")
+    return _table(
+        tables.signals_table(groups), "Means over the first quarter of each run → those over its last, and the change."
+    )
 
 
 def _table(table: Table | None, note: str) -> list[Block]:

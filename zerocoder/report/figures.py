@@ -167,12 +167,16 @@ def draw_lines(figure: Figure, groups: Groups) -> Drawn:
     for panel, at in zip(panels, axes, strict=True):
         at.set_title(panel.title)
         panel.draw(at, groups)
-        without = [label for label, runs in groups.items() if not _measured(runs, panel)]
-        if without:
-            left_out.append(f"{panel.title}: not logged by {'; '.join(without)}.")
+    missing_of = {
+        label: tuple(panel.title for panel in panels if not _measured(runs, panel)) for label, runs in groups.items()
+    }
+    for titles in dict.fromkeys(titles for titles in missing_of.values() if titles):
+        labels = [label for label, missed in missing_of.items() if missed == titles]
+        left_out.append(f"Not logged by {'; '.join(labels)}: {', '.join(titles).lower()}.")
     keys = [plots.dash_keys(figure.dashes)] if figure.dashes else []
     if len(groups) > 1:
-        keys.insert(0, plots.group_keys(groups))
+        shown = [label for label, missed in missing_of.items() if len(missed) < len(panels)]
+        keys.insert(0, plots.group_keys(groups, shown))
     if keys:
         style.legend(drawing, [h for handles, _ in keys for h in handles], [n for _, names in keys for n in names])
     alt = f"{figure.title}: {', '.join(panel.title for panel in panels)}, over the steps"
@@ -203,9 +207,7 @@ def draw_time(groups: Groups) -> Drawn:
     parts = {share.component for runs in groups.values() for share in breakdown(runs)}
     if not parts:
         return Drawn(TIME, None, ["Not logged."])
-    width, height = style.PANEL_INCHES
-    size = 1.5 * width, max(height, 0.9 + _BAR_INCHES * len(groups))
-    drawing, axes = style.panels(len(TIME.panels), size=size)
+    drawing, axes = style.panels(len(TIME.panels), height=max(style.HEIGHT, 0.9 + _BAR_INCHES * len(groups)))
     for panel, at in zip(TIME.panels, axes, strict=True):
         at.set_title(panel.title)
         panel.draw(at, groups)
@@ -217,9 +219,4 @@ def draw_time(groups: Groups) -> Drawn:
 
 
 def _measured(runs: Sequence[RunLog], panel: Panel) -> bool:
-    return any(
-        any(plots.heldout(run, name.removeprefix("eval/")) is not None for run in runs)
-        if name.startswith("eval/")
-        else has(runs, name)
-        for name in panel.needs
-    )
+    return any(has(runs, name) for name in panel.needs)

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from zerocoder.evaluation.names import METRICS
-from zerocoder.report.curves import Stat, has, part, stat
+from zerocoder.report.curves import Stat, has, known, part, stat
 from zerocoder.report.document import Table
 from zerocoder.report.grouping import Grouping, names_of
-from zerocoder.report.logs import MOMENTS, RunLog
+from zerocoder.report.logs import RunLog
 from zerocoder.report.plots import Groups
 from zerocoder.report.timing import PAPER, breakdown
 from zerocoder.runs import flat
@@ -72,7 +72,7 @@ def settings_table(grouping: Grouping) -> Table | None:
         [label, str(len(runs)), *(grouping.values[label].get(key, NOTHING) for key in grouping.keys)]
         for label, runs in grouping.groups.items()
     ]
-    return Table(["setting", "runs", *grouping.keys], rows, 1)
+    return Table(["setting", "runs", *grouping.keys], rows, 2 + len(grouping.keys))
 
 
 def heldout_table(groups: Groups) -> Table | None:
@@ -85,44 +85,35 @@ def heldout_table(groups: Groups) -> Table | None:
     return Table(["setting", *METRICS.values()], rows) if rows else None
 
 
-def score(run: RunLog, moment: str, metric: str) -> float | None:
-    """A held-out score of METRICS, 0 to 1; None where it was not measured."""
-    scores = run.evaluation.get(moment, {})
-    value = scores.get("pass_at", {}).get("1") if metric == "pass_at_1" else scores.get(metric)
-    return None if value is None else float(value)
-
-
 def _before_after(runs: Sequence[RunLog], metric: str) -> str:
-    """`51.8 → 60.2 (+8.4 ± 1.0)`; the change is of the runs that have both."""
-    before, after = ({run.folder: score(run, moment, metric) for run in runs} for moment in MOMENTS)
-    values = [stat([v for v in found.values() if v is not None]) for found in (before, after)]
-    text = " → ".join(f"{100 * value.mean:.1f}" for value in values if value is not None)
-    changes = [a - b for folder in after if (a := after[folder]) is not None and (b := before[folder]) is not None]
-    change = stat(changes)
-    if change is None:
-        return text or NOTHING
-    spread = "" if change.spread is None else f" ± {100 * change.spread:.1f}"
-    return f"{text} ({100 * change.mean:+.1f}{spread})"
+    return change([(run.score("before", metric), run.score("after", metric)) for run in runs], 1, 100.0)
+
+
+def change(pairs: Sequence[tuple[float | None, float | None]], digits: int, scale: float = 1.0) -> str:
+    """`51.8 → 60.2 (+8.4 ± 1.0)`: means over runs at two moments, and the change in the runs that have both."""
+    ends = [stat([pair[n] for pair in pairs if pair[n] is not None]) for n in (0, 1)]  # type: ignore[misc]
+    text = " → ".join(NOTHING if end is None else f"{scale * end.mean:.{digits}f}" for end in ends)
+    moved = stat([after - before for before, after in pairs if before is not None and after is not None])
+    if moved is None:
+        return text
+    spread = "" if moved.spread is None else f" ± {scale * moved.spread:.{digits}f}"
+    return f"{text} ({scale * moved.mean:+.{digits}f}{spread})"
 
 
 def signals_table(groups: Groups) -> Table | None:
-    """Means over the first and the last quarter of each curve, one row a setting and signal; None without a curve."""
+    """Means over the first and the last quarter of each curve, one column a setting; None without a curve."""
     rows = [
-        [*([label] if len(groups) > 1 else []), name, *_ends(runs, key)]
-        for label, runs in groups.items()
+        [name, *(_ends(runs, key) if has(runs, key) else NOTHING for runs in groups.values())]
         for key, name in SIGNALS.items()
-        if has(runs, key)
+        if any(has(runs, key) for runs in groups.values())
     ]
-    several = ["setting"] if len(groups) > 1 else []
-    return Table([*several, "signal", "first quarter", "last quarter"], rows, 1 + len(several)) if rows else None
+    return Table(["signal", *groups], rows) if rows else None
 
 
-def _ends(runs: Sequence[RunLog], key: str) -> list[str]:
-    found = [run.scalars[key] for run in runs if key in run.scalars]
-    return [
-        number(stat([part(series, *between) for series in found]), 2)
-        for between in ((0.0, QUARTER), (1.0 - QUARTER, 1.0))
-    ]
+def _ends(runs: Sequence[RunLog], key: str) -> str:
+    found = [known(run.scalars[key]) for run in runs if key in run.scalars]
+    last = 1.0 - QUARTER
+    return change([(part(s, 0.0, QUARTER), part(s, last, 1.0)) for s in found if len(s.steps)], 2)
 
 
 def time_table(groups: Groups) -> Table | None:
@@ -130,7 +121,7 @@ def time_table(groups: Groups) -> Table | None:
     several = len(groups) > 1
     rows = [
         [
-            *([label] if several else []),
+            *([label if n == 0 else ""] if several else []),
             share.component,
             number(share.waited, 2),
             f"{100 * share.fraction:.1f}",
@@ -138,7 +129,7 @@ def time_table(groups: Groups) -> Table | None:
             f"{PAPER[share.component]:.1f}" if share.component in PAPER else NOTHING,
         ]
         for label, runs in groups.items()
-        for share in breakdown(runs)
+        for n, share in enumerate(breakdown(runs))
     ]
     header = ["Component", "Time (s)", "Fraction (%)", "At work (s)", "Fraction in the paper (%)"]
     return Table([*(["setting"] if several else []), *header], rows, 1 + several) if rows else None
@@ -149,7 +140,7 @@ def surroundings_table(runs: Sequence[RunLog]) -> Table:
     found: dict[str, dict[str, None]] = {}
     for run in runs:
         for key, value in flat(_told(run.environment)).items():
-            found.setdefault(key.replace("_", " "), {})[_text(value)] = None
+            found.setdefault(key.replace("_", " ").replace(".", " "), {})[_text(value)] = None
     rows = []
     for key, values in found.items():
         texts = [text for text in values if text]
