@@ -160,7 +160,7 @@ def draw_lines(figure: Figure, groups: Groups) -> Drawn:
     """The panels of LINES that any run has something for, and one legend."""
     panels = [panel for panel in figure.panels if any(_measured(runs, panel) for runs in groups.values())]
     missing = [panel.title for panel in figure.panels if panel not in panels]
-    left_out = [f"Not logged: {', '.join(missing).lower()}."] if missing else []
+    left_out = [f"Not logged: {', '.join(missing)}."] if missing else []
     if not panels:
         return Drawn(figure, None, left_out)
     drawing, axes = style.panels(len(panels), columns=2 if len(panels) in (2, 4) else 3)
@@ -172,7 +172,7 @@ def draw_lines(figure: Figure, groups: Groups) -> Drawn:
     }
     for titles in dict.fromkeys(titles for titles in missing_of.values() if titles):
         labels = [label for label, missed in missing_of.items() if missed == titles]
-        left_out.append(f"Not logged by {'; '.join(labels)}: {', '.join(titles).lower()}.")
+        left_out.append(f"Not logged by {'; '.join(labels)}: {', '.join(titles)}.")
     keys = [plots.dash_keys(figure.dashes)] if figure.dashes else []
     if len(groups) > 1:
         shown = [label for label, missed in missing_of.items() if len(missed) < len(panels)]
@@ -194,10 +194,10 @@ def draw_ranks(groups: Groups) -> Drawn:
     for (label, runs), at in zip(shown.items(), axes, strict=True):
         at.set_title(style.shown(label))
         plots.plot_ranks(at, runs)
-    used = [name for name in plots.RANKS if any(has(runs, name) for runs in shown.values())]
-    words = {name: name.removeprefix("ranks/") for name in used}
-    words |= {plots.RANKS[-1]: f"{words[plots.RANKS[-1]]} or more"} if plots.RANKS[-1] in words else {}
-    style.legend(drawing, *plots.patch_keys({words[name]: plots.rank_colour(name) for name in used}))
+    logged = [run.scalars for runs in shown.values() for run in runs]
+    used = [name for name in plots.RANKS if any(name in found and found[name].values.any() for found in logged)]
+    words = [name.replace("ranks/", "rank ") + (" or more" if name == plots.RANKS[-1] else "") for name in used]
+    style.legend(drawing, *plots.patch_keys(dict(zip(words, map(plots.rank_colour, used), strict=True))))
     alt = f"{RANKS.title}: shares of the matrices by rank, over the steps"
     return Drawn(RANKS, Picture(RANKS.name, style.svg(drawing), alt), left_out)
 

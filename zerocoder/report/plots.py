@@ -7,6 +7,7 @@ are running means (`curves.smoothed`). What no run of a group has logged is not 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -105,8 +106,8 @@ def plot_ranks(axes: Axes, runs: Sequence[RunLog]) -> None:
 
 
 def rank_colour(name: str) -> str:
-    """Of a name in RANKS: from dark to light, in any kind of sight."""
-    return to_hex(colormaps["cividis"](RANKS.index(name) / (len(RANKS) - 1)))
+    """Of a name in RANKS: from dark to light, in any kind of sight, and the low ones, which are common, far apart."""
+    return to_hex(colormaps["cividis"](math.sqrt(RANKS.index(name) / (len(RANKS) - 1))))
 
 
 def plot_consensus(axes: Axes, groups: Groups, of: str = "solutions") -> None:
