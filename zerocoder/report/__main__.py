@@ -9,7 +9,6 @@ from typing import NoReturn
 
 from zerocoder import __version__
 from zerocoder.exits import exit_with
-from zerocoder.files import write_text
 from zerocoder.problems import ZeroCoderError
 from zerocoder.report.logs import find_runs, read_run
 
@@ -41,14 +40,9 @@ def run(argv: list[str]) -> int:
     out = _out(arguments.runs, arguments.out)
     runs = [read_run(folder) for folder in find_runs(arguments.runs)]
     from zerocoder.report.build import build
-    from zerocoder.report.html import html
-    from zerocoder.report.markdown import markdown
+    from zerocoder.report.files import write
 
-    document = build(runs, arguments.title)
-    for picture in document.pictures:
-        write_text(out / f"{picture.name}.svg", picture.svg)
-    write_text(out / "report.md", markdown(document))
-    write_text(out / "report.html", html(document))
+    write(build(runs, arguments.title), out)
     print(f"{len(runs)} run{'' if len(runs) == 1 else 's'}: {out / 'report.html'}, {out / 'report.md'}")
     return 0
 

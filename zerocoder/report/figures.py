@@ -154,6 +154,7 @@ TIME = Figure(
         Panel("At work", ("time/step",), partial(plots.plot_time, busy=True)),
     ),
 )
+FIGURES = (*LINES, RANKS, TIME)
 
 
 def draw_lines(figure: Figure, groups: Groups) -> Drawn:
@@ -173,7 +174,8 @@ def draw_lines(figure: Figure, groups: Groups) -> Drawn:
     for titles in dict.fromkeys(titles for titles in missing_of.values() if titles):
         labels = [label for label, missed in missing_of.items() if missed == titles]
         left_out.append(f"Not logged by {'; '.join(labels)}: {', '.join(titles)}.")
-    keys = [plots.dash_keys(figure.dashes)] if figure.dashes else []
+    both = any(line.is_dashed() for at in axes for line in at.lines)
+    keys = [plots.dash_keys(figure.dashes)] if both else []
     if len(groups) > 1:
         shown = [label for label, missed in missing_of.items() if len(missed) < len(panels)]
         keys.insert(0, plots.group_keys(groups, shown))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import escape
 
 from zerocoder.pages.markdown import escaped, table
 from zerocoder.report.document import Block, Document, Note, Picture, Settings, Table
@@ -33,5 +34,5 @@ def _folded(block: Settings) -> str:
     """A code block that nothing in its text can end."""
     longest = max(map(len, re.findall("`+", block.text)), default=0)
     fence = "`" * max(3, longest + 1)
-    title = block.title.replace("&", "&amp;").replace("<", "&lt;").replace("\n", " ")
+    title = escape(" ".join(block.title.split()))  # GitHub reads the line of a summary as HTML
     return f"<details><summary>{title}</summary>\n\n{fence}yaml\n{block.text.rstrip()}\n{fence}\n\n</details>\n"
