@@ -5,7 +5,7 @@ Models' and data sets' texts are hostile: see `zerocoder.pages.html`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -45,5 +45,9 @@ def html(
         ),
         "chunks": [Markup(chunk) for chunk in details.chunks(results, problems)],
     }
-    filters = {"percent": wording.percent, "points": wording.points, "span": wording.span}
+    filters: dict[str, Callable[..., str]] = {
+        "percent": wording.percent,
+        "points": wording.points,
+        "span": wording.span,
+    }
     return render("zerocoder.evaluation.report", "page", values, filters)
