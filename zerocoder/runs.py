@@ -325,15 +325,16 @@ def _require_fit(config: Config, checkpoint: Path) -> None:
         )
 
 
-def _flat(values: Any, at: str = "") -> dict[str, Any]:
+def flat(values: Any, at: str = "") -> dict[str, Any]:
+    """A nested config as dotted key -> value."""
     if not isinstance(values, dict):
         return {at: values}
-    return {k: v for key, value in values.items() for k, v in _flat(value, f"{at}.{key}" if at else key).items()}
+    return {k: v for key, value in values.items() for k, v in flat(value, f"{at}.{key}" if at else key).items()}
 
 
 def _require_same(config: Config, folder: Path) -> None:
-    old = _flat(yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8")))
-    new = _flat(yaml.safe_load(to_yaml(config)))
+    old = flat(yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8")))
+    new = flat(yaml.safe_load(to_yaml(config)))
     changed = sorted(
         key for key in old.keys() | new.keys() if old.get(key) != new.get(key) and not key.startswith(MAY_CHANGE)
     )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from zerocoder.evaluation.columns import COLUMNS
 from zerocoder.evaluation.records import Provenances
 from zerocoder.evaluation.report.provenance import facts
@@ -18,8 +16,7 @@ from zerocoder.evaluation.report.wording import (
     spread,
     with_interval,
 )
-
-_SPECIAL = str.maketrans({c: f"\\{c}" for c in "\\`*_{}[]<>#|~"} | {"&": "&amp;", "\n": " ", "\r": " "})
+from zerocoder.pages.markdown import escaped, table
 
 
 def markdown(sheet: Sheet, provenance: Provenances) -> str:
@@ -33,11 +30,6 @@ def markdown(sheet: Sheet, provenance: Provenances) -> str:
     return "\n".join(parts)
 
 
-def escaped(text: str) -> str:
-    """`text` as Markdown that shows it as it is, on one line of a table."""
-    return text.translate(_SPECIAL)
-
-
 def _paper(sheet: Sheet) -> str:
     header = ["model", *(column.title for column in COLUMNS)]
     rows = []
@@ -48,7 +40,7 @@ def _paper(sheet: Sheet) -> str:
     for row in sheet.published:
         texts = [percent(row.values.get(c.key)) for c in COLUMNS]
         rows.append([f"*{escaped(published_name(row))}*", *texts])
-    return _table(header, ["---", *["---:"] * len(COLUMNS)], rows)
+    return table(header, ["---", *["---:"] * len(COLUMNS)], rows)
 
 
 def _benchmarks(sheet: Sheet) -> str:
@@ -64,16 +56,12 @@ def _benchmarks(sheet: Sheet) -> str:
             rows.append([benchmark, line.name, *texts])
         for name, counts in section.counts:
             rows.append([benchmark, name, str(counts[0]), *(t for count in counts[1:] for t in (str(count), ""))])
-    return _table(header, ["---", "---", *["---:"] * (len(header) - 2)], rows)
+    return table(header, ["---", "---", *["---:"] * (len(header) - 2)], rows)
 
 
 def _provenance(provenance: Provenances) -> list[str]:
     parts = []
     for benchmark, rows in facts(provenance).items():
         parts.append(f"### {escaped(benchmark)}\n")
-        parts.append(_table(["", ""], ["---", "---"], [[escaped(name), escaped(text)] for name, text in rows]))
+        parts.append(table(["", ""], ["---", "---"], [[escaped(name), escaped(text)] for name, text in rows]))
     return parts
-
-
-def _table(header: Sequence[str], rules: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    return "".join("| " + " | ".join(line) + " |\n" for line in (header, rules, *rows))
