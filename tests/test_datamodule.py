@@ -13,6 +13,11 @@ import pytest
 from scripted import DOUBLE, DOUBLE_SOLUTIONS, DOUBLE_TESTS, fenced, scripted_sampler
 from tiny import tiny_policy
 
+from zerocoder.algorithms.base import Algorithm
+from zerocoder.algorithms.offline import Offline
+from zerocoder.algorithms.online import Online
+from zerocoder.algorithms.oracle import Oracle
+from zerocoder.algorithms.zerocoder import ZeroCoder
 from zerocoder.config import AlgorithmConfig, Config, DataConfig, ModelConfig, TrainerConfig
 from zerocoder.datamodule import ProblemDataModule
 from zerocoder.execution import Executor, ProcessExecutor
@@ -79,6 +84,32 @@ def test_labelled_rewards_off_takes_the_calibration_problems_out(executor: Execu
     data = prepared(executor, tmp_path, algorithm=AlgorithmConfig(labelled_rewards=False))
     assert all(p.label is None for p in data.training)
     assert {p.id for p in data.training} == set(NAMES) - FLAT - {p.id for p in data.calibration}
+
+
+@pytest.mark.parametrize("labelled_rewards", [True, False])
+def test_algorithms_differ_in_the_labels_and_in_nothing_else(
+    executor: Executor, tmp_path: Path, labelled_rewards: bool
+) -> None:
+    def trained_on(method: Algorithm) -> list[Problem]:
+        algorithm = AlgorithmConfig(method=method, labelled_rewards=labelled_rewards)
+        data = prepared(executor, tmp_path, algorithm=algorithm)
+        assert [p.id for p in data.calibration] == few
+        return data.training
+
+    few = [p.id for p in prepared(executor, tmp_path).calibration]
+    zerocoder, offline, online, oracle = map(trained_on, (ZeroCoder(), Offline(), Online(), Oracle()))
+    ids = [p.id for p in zerocoder]
+    assert len(ids) == (16 if labelled_rewards else 13) and (set(few) <= set(ids)) == labelled_rewards
+    assert ids == [p.id for p in offline] == [p.id for p in online] == [p.id for p in oracle]
+    assert [p.id for p in zerocoder if p.label is not None] == (few if labelled_rewards else [])
+    assert not [p for p in (*offline, *online) if p.label is not None]
+    assert all(p.label is not None for p in oracle)
+
+
+def test_the_oracle_refuses_problems_without_labels(executor: Executor, tmp_path: Path) -> None:
+    oracle = AlgorithmConfig(method=Oracle())
+    with pytest.raises(ZeroCoderError, match=r"1 of 20 training problems \('p07' is the first\) lack a solution"):
+        prepared(executor, tmp_path, Source(frozenset({"p07"})), oracle)
 
 
 def test_tau_zero_keeps_all_and_measures_nothing(executor: Executor, tmp_path: Path) -> None:
