@@ -11,14 +11,18 @@ import numpy as np
 import pytest
 import torch
 from scripted import DOUBLE, DOUBLE_SOLUTIONS, DOUBLE_TESTS, fenced, scripted_sampler
+from step_result import result
 from tiny import plain_trainer, tiny_policy
 from torch.utils.data import DataLoader
 
+from callbacks.alarms import Credit
+from callbacks.labels import Truth
 from callbacks.metrics import Metrics
-from callbacks.truth import TrueRates
+from callbacks.truth import TrueRates, credit, judged, truth_scalars
 from zerocoder.config import AlgorithmConfig, Config, TestUnit, TrainerConfig
 from zerocoder.datamodule import ProblemDataModule
 from zerocoder.execution import Executor, ProcessExecutor
+from zerocoder.interaction import Labelled
 from zerocoder.module import StepResult, ZeroCoderModule
 from zerocoder.problems import Label, Problem, Role, TestCase
 from zerocoder.selection.codet import CodeT
@@ -100,6 +104,23 @@ def test_asserts_are_columns_and_answers_are_paid(executor: Executor) -> None:
     """With one assert an answer the columns are the answers."""
     by_answer, by_assert = (run(executor, PROBLEMS, unit=unit)[0].scalars for unit in TestUnit)
     assert by_answer == by_assert
+
+
+def test_an_answer_deserves_the_mean_of_its_asserts_and_counts_only_where_all_is_known() -> None:
+    assessed = result(Role.TESTER).problems[0]  # pays its four answers 1, 1, 0, 0; the last is masked
+    owners = np.array([0, 0, 1, 2, 2, 3])
+    valid = np.array([True, False, True, False, False, True])
+    known = np.array([True, True, True, True, False, True])
+    truth = Truth(Labelled(np.zeros(4, dtype=bool), np.ones(4, dtype=bool)), Labelled(valid, known))
+    of_tests = judged(Role.TESTER, replace(assessed, interaction=replace(assessed.interaction, owners=owners)), truth)
+    assert of_tests.right[:2].tolist() == [0.5, 1.0] and np.isnan(of_tests.right[2:]).all()
+    summed = credit(7, [of_tests])
+    assert summed == Credit(7, paid=1.0, right=0.75, precision=0.75)
+    scalars = truth_scalars(Role.TESTER, [of_tests], summed)
+    assert scalars["truth/tester"] == 3 / 5  # columns that are known
+    assert scalars["truth/overpaid_tester"] == 0.25 and scalars["truth/consensus"] == 0.0
+    nothing = judged(Role.TESTER, assessed, replace(truth, tests=None))
+    assert credit(7, [nothing]) is None
 
 
 def test_labels_do_not_reach_what_is_learnt(executor: Executor) -> None:
