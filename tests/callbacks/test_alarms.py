@@ -130,6 +130,10 @@ def test_labels_tell_the_two_apart() -> None:
         {"matrix/degenerate": level(0.2, 0.6)},  # every second matrix still tells answers apart
         # low ranks of different answers that half of the cells pass: hard problems, not agreement
         {"matrix/density": level(0.4, 0.5), "matrix/duplicate_tests": level(0.1, 0.2)},
+        {
+            **dict.fromkeys(("matrix/density", "matrix/duplicate_tests"), level(0.4, 0.5)),
+            "matrix/duplicate_programs": level(0.87),
+        },
     ],
 )
 def test_these_are_no_sameness(change: dict[str, list[float]]) -> None:
