@@ -167,6 +167,24 @@ def test_unlabelled_data_cannot_calibrate(executor: Executor, tmp_path: Path) ->
     assert len(data.training) == 16 and data.labelled_probe(5) == []
 
 
+def test_the_probe_passes_calibration_problems_over(executor: Executor, tmp_path: Path) -> None:
+    few, many = (prepared(executor, tmp_path, calibration=n) for n in (0, 12))
+    free, left = ({p.id for p in data.labelled_probe(6)} for data in (few, many))
+    assert len(free) == len(left) == 6 and not left & {p.id for p in many.calibration}
+    assert free - {p.id for p in many.calibration} <= left  # the same sample otherwise
+    assert {p.id for p in many.labelled_probe(99)} == set(NAMES) - {p.id for p in many.calibration}
+
+
+def test_labels_to_measure_by_are_of_what_is_trained_on_without(executor: Executor, tmp_path: Path) -> None:
+    data = prepared(executor, tmp_path, Source(frozenset({"p07"})))
+    watched = data.labelled_training()
+    assert all(p.label is not None for p in watched)
+    assert {p.id for p in watched} == {p.id for p in data.training if p.label is None} - {"p07"}
+    assert not {p.id for p in watched} & {p.id for p in data.calibration}
+    data.training = data.calibration  # as of an algorithm that trains on labels alone
+    assert {p.id for p in data.labelled_training()} == {p.id for p in data.calibration}
+
+
 def test_over_long_prompts_are_dropped_and_counted(executor: Executor, tmp_path: Path) -> None:
     @dataclass(frozen=True)
     class WithLong(Source):
@@ -178,6 +196,7 @@ def test_over_long_prompts_are_dropped_and_counted(executor: Executor, tmp_path:
     module.load()
     module.prepare(tiny_policy(), sampler(), executor)
     assert module.too_long == 1 and "long" not in {p.id for p in module.training}
+    assert "long" not in {p.id for p in module.labelled_probe(99)}
 
 
 @dataclass(frozen=True)
