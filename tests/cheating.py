@@ -6,7 +6,9 @@ honest: right, misread, weak and strong ones. `Stage` runs every cheat of a tabl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -18,10 +20,12 @@ from zerocoder.assessment import Assessed, Assessment, Turn
 from zerocoder.calibration import Recalibration
 from zerocoder.config import AlgorithmConfig, TestUnit
 from zerocoder.console import Clock
-from zerocoder.execution import Executor
+from zerocoder.execution import Executor, Job, Limits, ProcessExecutor
+from zerocoder.execution.executor import FutureExecutor
 from zerocoder.grpo import group_advantages
 from zerocoder.problems import Label, Problem, Role, TestCase
 from zerocoder.rewarding import Rewarder
+from zerocoder.rollout.sampler import Draw, RolloutGroup, Sampler
 from zerocoder.selection import B4, CodeT, DyB4, MaxPass, Selector
 
 SELECTORS: dict[str, Callable[[], Selector]] = {
@@ -50,7 +54,7 @@ VALID = [
     "assert evens([2, 2]) == 4",
     "assert evens([5]) == 0",
 ]
-INVALID = ["assert evens([1, 2, 4]) == 7\nassert evens([8]) == 8"]
+INVALID = ["assert evens([1, 2, 4]) == 7\nassert evens([8]) == 9"]
 TESTS = [*VALID, *INVALID]
 CHEATS = 3
 GROUP = len(SOLUTIONS) + CHEATS
@@ -80,6 +84,48 @@ class Played:
         return self.assessed.rewards.total
 
 
+class Remembering(FutureExecutor):
+    """Runs each job once, whichever selector it is run for."""
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+        self._verdicts: dict[Job, Future[NDArray[np.int8]]] = {}
+
+    def submit(self, job: Job) -> Future[NDArray[np.int8]]:
+        if job not in self._verdicts:
+            self._verdicts[job] = self._executor.submit(job)
+        return self._verdicts[job]
+
+
+class Replaying(Sampler):
+    """Draws the answers to a problem once, whichever selector they are drawn for."""
+
+    _groups: dict[Problem, RolloutGroup]
+
+    @classmethod
+    def of(cls, sampler: Sampler) -> Replaying:
+        replaying = cls(sampler.engine, sampler.tokenizer, sampler.config, sampler.prompt_style, sampler.seed)
+        replaying._groups = {}
+        return replaying
+
+    def draw(
+        self, draws: Sequence[Draw], on_group: Callable[[int, RolloutGroup], None] | None = None
+    ) -> list[RolloutGroup]:
+        new = [draw for draw in draws if draw.problem not in self._groups]
+        self._groups.update((group.problem, group) for group in super().draw(new))
+        groups = [self._groups[draw.problem] for draw in draws]
+        for index, group in enumerate(groups):
+            if on_group is not None:
+                on_group(index, group)
+        return groups
+
+
+@contextmanager
+def remembering() -> Iterator[Executor]:
+    with ProcessExecutor(workers=1, limits=Limits(cpu_seconds=0.2, cpu_floor=0.1, cancel_after=4)) as running:
+        yield Remembering(running)
+
+
 @dataclass
 class Stage:
     """Plays a step of training with scripted answers; what was played once is remembered."""
@@ -88,6 +134,7 @@ class Stage:
     solutions: Mapping[str, list[str]]  # coder answers by the problem's name
     tests: Mapping[str, list[str]]
     labelled: bool = False  # whether the problems of the step carry their labels
+    _sampler: Replaying | None = None
     _played: dict[tuple[object, ...], dict[str, Played]] = field(default_factory=dict)
 
     def play(self, selector: str, unit: TestUnit, role: Role) -> dict[str, Played]:
@@ -100,24 +147,21 @@ class Stage:
     def _step(self, selector: Selector, calibrated: bool, unit: TestUnit, role: Role) -> dict[str, Played]:
         problems = [replace(LABELLED, id=name, statement=name) for name in self.solutions]
         problems = problems if self.labelled else [problem.unlabelled() for problem in problems]
-        sampler = scripted_sampler(
-            {**self.solutions, LABELLED.statement: honest(SOLUTIONS)},
-            {**self.tests, LABELLED.statement: honest(TESTS)},
-            n=GROUP,
-        )
+        if self._sampler is None:
+            solutions = {**self.solutions, LABELLED.statement: honest(SOLUTIONS)}
+            tests = {**self.tests, LABELLED.statement: honest(TESTS)}
+            self._sampler = Replaying.of(scripted_sampler(solutions, tests, n=GROUP))
         recalibration = None
         if calibrated and isinstance(selector, DyB4):
             recalibration = Recalibration(selector, [LABELLED], self.executor, unit)
         rewarder, turn = Rewarder(self.executor, AlgorithmConfig(), seed=0), Turn(0, role, LAM)
         with Assessment(
-            sampler, self.executor, selector, rewarder, unit, turn, Clock(), recalibration, overlap=True
+            self._sampler, self.executor, selector, rewarder, unit, turn, Clock(), recalibration, overlap=True
         ) as step:
             step.sample(problems)
             assessed = step.collect()
         advantages = [group_advantages(a.rewards.total, a.rewards.mask) for a in assessed]
-        return {
-            p.id: Played(a, gained) for p, a, gained in zip(problems, assessed, advantages, strict=True)
-        }
+        return {p.id: Played(a, gained) for p, a, gained in zip(problems, assessed, advantages, strict=True)}
 
 
 def coder_stage(executor: Executor, cheats: Mapping[str, str], labelled: bool = False) -> Stage:

@@ -7,11 +7,24 @@ from itertools import product
 
 import numpy as np
 import pytest
-from cheating import CHEATS, MISREAD, RIGHT, SELECTORS, SOLUTIONS, VALID, Played, Stage, coder_stage, honest, mixed
+from cheating import (
+    CHEATS,
+    MISREAD,
+    RIGHT,
+    SELECTORS,
+    SOLUTIONS,
+    VALID,
+    Played,
+    Stage,
+    coder_stage,
+    honest,
+    mixed,
+    remembering,
+)
 from scripted import fenced
 
 from zerocoder.config import TestUnit
-from zerocoder.execution import Executor, Limits, ProcessExecutor
+from zerocoder.execution import Executor
 from zerocoder.problems import Role
 
 PROGRAMS = {
@@ -49,7 +62,6 @@ PROGRAMS = {
     "a constant": "def evens(xs):\n    return 77",
     "nothing": "def evens(xs):\n    pass",
     "endless": "def evens(xs):\n    while True:\n        pass",
-    "asleep": "import time\ndef evens(xs):\n    time.sleep(3600)",
 }  # fmt: skip
 CODER_CHEATS = {name: fenced(code) for name, code in PROGRAMS.items()} | {
     "no code": "I would sum up the even numbers.",
@@ -62,10 +74,8 @@ SETTINGS = list(product(SELECTORS, TestUnit))
 
 
 @pytest.fixture(scope="module")
-def executor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Executor]:
-    cache = tmp_path_factory.mktemp("cache") / "verdicts"
-    limits = Limits(cpu_seconds=0.2, cpu_floor=0.05, cancel_after=4)
-    with ProcessExecutor(workers=1, limits=limits, cache=cache) as running:
+def executor() -> Iterator[Executor]:
+    with remembering() as running:
         yield running
 
 

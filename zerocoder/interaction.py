@@ -1,8 +1,8 @@
 """Solutions meet tests: rollout groups -> executed passing matrices.
 
 With `test_unit=answer` a tester's answer is one column; with `assertion` each of its asserts is a column of its own
-and `owners` says which answer a column came from. What tells no two programs apart (`zerocoder.scrutiny`) is no test: it
-is left out, and an answer that consists of nothing else did not parse.
+and `owners` says which answer a column came from. What tells no two programs apart (`zerocoder.scrutiny`) is no test:
+it is left out, and an answer that consists of nothing else did not parse.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from zerocoder.rollout.sampler import RolloutGroup, Sampler
 from zerocoder.scrutiny import blind, strangers_job
 
 BLIND = FormatError("no two programs are told apart")
+
 
 @dataclass(frozen=True, slots=True)
 class Interaction:

@@ -35,7 +35,7 @@ _STRANGERS = (
 # Put behind a program. `step` is 1 for results that are larger, -1 for smaller ones. How much larger depends on the
 # arguments, for a comparison of two calls to notice it; types stay, for a look at the type not to. Calls that the
 # program makes of itself are left alone: what it computes, and how long that takes, stays the same.
-_SPOILER = '''
+_SPOILER = """
 
 def _spoiler(function, step):
     import copy, itertools
@@ -102,7 +102,7 @@ def _spoiler(function, step):
 
 
 {name} = _spoiler({name}, {step})
-'''
+"""
 
 
 def strangers_job(tests: Sequence[TestCase | None], entry_point: str) -> Job:
