@@ -67,7 +67,7 @@ def test_where_all_agree_nothing_is_learned(unlabelled: Stage, selector: str, un
 
 @pytest.mark.parametrize(("selector", "unit"), SETTINGS)
 def test_a_majority_wins_where_there_are_no_labels(unlabelled: Stage, selector: str, unit: TestUnit) -> None:
-    """The limit of any consensus: see the next test for why. Its tests are no better than its programs."""
+    """The limit of any consensus: `test_a_matrix_does_not_say_which_camp_is_honest` shows why."""
     assert unlabelled.play(selector, unit, Role.CODER)["most"].rewards.tolist() == [1] * 5 + [0] * 3
 
 
@@ -97,7 +97,7 @@ def test_a_matrix_does_not_say_which_camp_is_honest(selector: str) -> None:
         if cheats != 4 or tests != 4:  # there the first answers win, whoever gave them
             chosen = SELECTORS[selector]().select(matrix).solutions
             mirrored = SELECTORS[selector]().select(matrix[::-1, ::-1]).solutions
-            assert selector == "codet" and {cheats, tests} == {4} or chosen.tolist() == mirrored[::-1].tolist()
+            assert chosen.tolist() == mirrored[::-1].tolist()
 
 
 @pytest.mark.parametrize("selector", SELECTORS)
@@ -112,12 +112,12 @@ def test_how_many_colluders_are_too_few(selector: str) -> None:
     by_tests_alone = [tests for tests in range(1, 8) if honest_wins(3, tests)]
     by_programs_alone = [cheats for cheats in range(1, 8) if honest_wins(cheats, 3)]
     expected = {"maxpass": ([1, 2, 3], [*range(1, 8)]), "codet": ([1, 2, 3, 4], [1, 2, 3, 4, 5])}
-    assert (by_tests_alone, by_programs_alone) == expected.get(selector, ([1, 2, 3, 4], [1, 2, 3, 4]))
+    assert (by_tests_alone, by_programs_alone) == expected.get(selector, ([1, 2, 3, 4, 5], [1, 2, 3, 4]))
 
 
-def test_a_right_answer_costs_the_colluders_more_than_a_wrong_one_gains(executor: Executor) -> None:
-    """Tests of a constant kill its mutants, too: the mutation term is no brake here, and docs/cheating.md says so."""
-    played = stage_of(executor, labelled=False).play("b4-43", TestUnit.ANSWER, Role.TESTER)["most"]
+def test_the_mutation_term_is_no_brake_on_a_majority(unlabelled: Stage) -> None:
+    """Tests of a constant kill the mutants of a constant."""
+    played = unlabelled.play("b4-43", TestUnit.ANSWER, Role.TESTER)["most"]
     assert played.rewards.tolist() == [1] * 5 + [0] * 3
 
 
