@@ -140,10 +140,10 @@ def _only(
     verdicts: NDArray[np.int8],
 ) -> tuple[RolloutGroup, tuple[TestCase | None, ...], NDArray[np.int64], NDArray[np.int8]]:
     """The columns that are tests; an answer without any has `BLIND` in its place, and keeps one empty column."""
-    lost = np.bincount(owners, weights=seeing, minlength=len(group.tests)) == 0
-    tests = tuple(replace(r, answer=BLIND) if b and r.parsed else r for r, b in zip(group.tests, lost, strict=True))
-    first = _numbers(owners) == 0
-    emptied = lost[owners] & first
+    lost = np.bincount(owners, weights=seeing) == 0
+    answers = zip(group.tests, lost.tolist(), strict=False)  # tests of another origin are no answers of the group's
+    tests = tuple(replace(r, answer=BLIND) if nothing and r.parsed else r for r, nothing in answers)
+    emptied = lost[owners] & (_numbers(owners) == 0)
     kept = np.flatnonzero(seeing | emptied)
     verdicts = np.where(emptied, np.int8(Verdict.SKIPPED), verdicts)[:, kept]
     columns = tuple(None if emptied[k] else columns[k] for k in kept)
