@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import lightning as L
 import numpy as np
@@ -50,7 +51,7 @@ class Learnt:
 
 
 def practise(
-    executor: Executor, seed: int, cache: str, sabotage: Callable[[ZeroCoderModule], None] | None = None
+    executor: Executor, seed: int, cache: Path, sabotage: Callable[[ZeroCoderModule], None] | None = None
 ) -> Learnt:
     """Train for STEPS steps, label-free, after `sabotage` has been at the module."""
     config = load([*SETTINGS, f"trainer.seed={seed}", f"data.cache={cache}"])
