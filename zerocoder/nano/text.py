@@ -45,6 +45,7 @@ class Text:
     tester_misreads: float  # tester answers that follow the trap, with at least one assert that shows it
     tester_weak: float  # right answers on inputs that no reading tells apart
     tester_slips: float  # answers with one wrong value
+    brief: bool = False  # whether testers keep to short lists and strings
 
     def lengths(self, progress: float) -> dict[int, float]:
         late = min(1.0, progress / self.curriculum)
@@ -81,9 +82,9 @@ CORE = Text(
 """The kinds of the built-in problems: the second phase."""
 CLEAR = replace(
     CORE, early=CORE.late, tester_share=0.7, coder_strong=0.52, coder_weak=0.30, tester_misreads=0.07, tester_weak=0.06,
-    tester_slips=0.03,
+    tester_slips=0.03, brief=True,
 )  # fmt: skip
-"""Testers who keep a clearer head than coders: the last phase. The right reading then shows in most matrices."""
+"""Testers who keep a clearer head than coders and choose inputs that they can work out: the last phase."""
 
 
 class Reading(StrEnum):
@@ -120,7 +121,11 @@ def draw_turn(rng: Random, text: Text, progress: float = 1.0) -> Turn:
         pipeline = draw_pipeline(rng, Split.PRETRAIN, text.lengths(progress), text.kinds)
         role = Role.TESTER if rng.random() < text.tester_share else Role.CODER
         reading = draw_reading(pipeline, role, text, rng)
-        answer = write_program(pipeline, reading, rng) if role is Role.CODER else write_tests(pipeline, reading, rng)
+        answer = (
+            write_program(pipeline, reading, rng)
+            if role is Role.CODER
+            else write_tests(pipeline, reading, rng, text.brief)
+        )
         if answer is not None:
             prompt = messages(as_problem(pipeline), role, PromptStyle.COMPACT)[-1]["content"]
             return Turn(role, reading, pipeline, prompt, fenced(answer))
@@ -147,7 +152,7 @@ def write_program(pipeline: Pipeline, reading: Reading, rng: Random) -> str:
     return pipeline.source
 
 
-def write_tests(pipeline: Pipeline, reading: Reading, rng: Random) -> str | None:
+def write_tests(pipeline: Pipeline, reading: Reading, rng: Random, brief: bool) -> str | None:
     """Two or three asserts under `reading`, or None when no inputs serve it."""
     name = pipeline.entry_point
     right = compile_function(pipeline.source, name)
@@ -155,7 +160,7 @@ def write_tests(pipeline: Pipeline, reading: Reading, rng: Random) -> str | None
     function = wrong if reading is Reading.MISREAD else right
     count = rng.choice(ASSERTS)
     telling = 0 if reading is Reading.WEAK or pipeline.trap_source == pipeline.source else 1
-    arguments = _choose_inputs(pipeline, function, right, wrong, count, telling, rng)
+    arguments = _choose_inputs(pipeline, function, right, wrong, count, telling, rng, brief)
     if arguments is None:
         return None
     arguments.sort(key=lambda a: len(literal(a)))
@@ -174,11 +179,12 @@ def _choose_inputs(
     count: int,
     telling: int,
     rng: Random,
+    brief: bool,
 ) -> list[Value] | None:
     """`count` different inputs; the first `telling` tell the readings apart, all do not when `telling` is 0."""
     chosen: dict[str, Value] = {}
     for _ in range(TRIES):
-        argument = draw_input(pipeline, rng, short=not telling and rng.random() < 0.3)
+        argument = draw_input(pipeline, rng, short=not telling and rng.random() < 0.3, brief=brief)
         ok, value = attempt(function, argument)
         if not ok or not is_presentable(value) or literal(argument) in chosen:
             continue

@@ -81,8 +81,15 @@ def draw_pipeline(rng: Random, split: Split, lengths: dict[int, float], kinds: d
             return word_pipeline(composition, rng)
 
 
-def draw_input(pipeline: Pipeline, rng: Random, *, short: bool = False) -> Value:
-    """An argument for the pipeline's function, drawn near its parameters; `short` keeps to trivial ones."""
+_LETTERS = {False: (1, 2, 3, 3, 4, 4, 5), True: (1, 2, 2, 3)}
+_ITEMS = {False: (0, 1, 2, 2, 3, 3, 3, 4), True: (0, 1, 1, 2, 2, 2, 3)}
+
+
+def draw_input(pipeline: Pipeline, rng: Random, *, short: bool = False, brief: bool = False) -> Value:
+    """An argument for the pipeline's function, drawn near its parameters.
+
+    `brief` keeps to lists and strings whose results are easy to work out, `short` to trivial ones.
+    """
     names = set(pipeline.composition)
     pool = _numbers(pipeline, names)
     letters = LETTERS if not names & REPEATING else LETTERS[:5]
@@ -92,8 +99,8 @@ def draw_input(pipeline: Pipeline, rng: Random, *, short: bool = False) -> Value
     if kind is Kind.NUMBER:
         return rng.choice(pool)
     if kind is Kind.TEXT:
-        return _string(rng, letters, rng.randint(0, 2) if short else rng.choice((1, 2, 3, 3, 4, 4, 5)))
-    size = rng.randint(0, 1) if short else rng.choice((0, 1, 2, 2, 3, 3, 3, 4))
+        return _string(rng, letters, rng.randint(0, 2) if short else rng.choice(_LETTERS[brief]))
+    size = rng.randint(0, 1) if short else rng.choice(_ITEMS[brief])
     if kind is Kind.NUMBERS:
         return _list(rng, pool, size, repeat)
     size = min(size, 3)
