@@ -22,12 +22,12 @@ def diversity_scalars(result: StepResult) -> dict[str, float]:
     interactions = [p.interaction for p in result.problems]
     ranks = Counter(min(i.matrix.rank, MAX_RANK) for i in interactions)
     scalars = {f"ranks/{rank}": ranks[rank] / max(len(interactions), 1) for rank in range(MAX_RANK + 1)}
-    answers = {
+    answers: dict[str, list[Sequence[Program | TestCase | None]]] = {
         "matrix/duplicate_programs": [i.group.programs for i in interactions],
         "matrix/duplicate_tests": [i.columns for i in interactions],
     }
     for name, of_problems in answers.items():
-        shares = [share for answers in of_problems if (share := duplicate_share(answers)) is not None]
+        shares = [share for parsed in of_problems if (share := duplicate_share(parsed)) is not None]
         if shares:
             scalars[name] = float(np.mean(shares))
     return scalars
