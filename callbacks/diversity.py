@@ -23,12 +23,12 @@ def diversity_scalars(result: StepResult) -> dict[str, float]:
     # An algorithm may let only one role answer: there is no matrix then.
     ranks = Counter(min(i.matrix.rank, MAX_RANK) for i in interactions if i.matrix.passed.size)
     scalars = {f"ranks/{rank}": ranks[rank] / ranks.total() for rank in range(MAX_RANK + 1)} if ranks else {}
-    answers = {
+    answers: dict[str, list[Sequence[Program | TestCase | None]]] = {
         "matrix/duplicate_programs": [i.group.programs for i in interactions],
         "matrix/duplicate_tests": [i.columns for i in interactions],
     }
     for name, of_problems in answers.items():
-        shares = [share for answers in of_problems if (share := duplicate_share(answers)) is not None]
+        shares = [share for parsed in of_problems if (share := duplicate_share(parsed)) is not None]
         if shares:
             scalars[name] = float(np.mean(shares))
     return scalars
