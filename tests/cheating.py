@@ -164,13 +164,13 @@ class Stage:
         return {p.id: Played(a, gained) for p, a, gained in zip(problems, assessed, advantages, strict=True)}
 
 
-def coder_stage(executor: Executor, cheats: Mapping[str, str], labelled: bool = False) -> Stage:
+def with_coders(executor: Executor, cheats: Mapping[str, str], labelled: bool = False) -> Stage:
     """Each cheat among honest programs, in front of honest tests."""
     solutions = {name: mixed(text, SOLUTIONS) for name, text in cheats.items()}
     return Stage(executor, solutions, dict.fromkeys(cheats, honest(TESTS)), labelled)
 
 
-def tester_stage(executor: Executor, cheats: Mapping[str, str], labelled: bool = False) -> Stage:
+def with_testers(executor: Executor, cheats: Mapping[str, str], labelled: bool = False) -> Stage:
     """Each cheat among honest tests, beside honest programs."""
     tests = {name: mixed(text, TESTS) for name, text in cheats.items()}
     return Stage(executor, dict.fromkeys(cheats, honest(SOLUTIONS)), tests, labelled)

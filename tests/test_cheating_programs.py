@@ -15,11 +15,11 @@ from cheating import (
     VALID,
     Played,
     Stage,
-    coder_stage,
     failing,
     honest,
     mixed,
     remembering,
+    with_coders,
 )
 from scripted import fenced
 
@@ -81,7 +81,7 @@ def executor() -> Iterator[Executor]:
 
 @pytest.fixture(scope="module")
 def among_honest(executor: Executor) -> Stage:
-    return coder_stage(executor, CODER_CHEATS)
+    return with_coders(executor, CODER_CHEATS)
 
 
 @pytest.fixture(scope="module")
