@@ -122,7 +122,7 @@ class Replaying(Sampler):
 
 @contextmanager
 def remembering() -> Iterator[Executor]:
-    with ProcessExecutor(workers=1, limits=Limits(cpu_seconds=0.2, cpu_floor=0.1, cancel_after=4)) as running:
+    with ProcessExecutor(workers=1, limits=Limits(cpu_seconds=0.1, cpu_floor=0.05, cancel_after=4)) as running:
         yield Remembering(running)
 
 
@@ -164,13 +164,18 @@ class Stage:
         return {p.id: Played(a, gained) for p, a, gained in zip(problems, assessed, advantages, strict=True)}
 
 
-def coder_stage(executor: Executor, cheats: Mapping[str, str], labelled: bool = False) -> Stage:
+def with_coders(executor: Executor, cheats: Mapping[str, str], labelled: bool = False) -> Stage:
     """Each cheat among honest programs, in front of honest tests."""
     solutions = {name: mixed(text, SOLUTIONS) for name, text in cheats.items()}
     return Stage(executor, solutions, dict.fromkeys(cheats, honest(TESTS)), labelled)
 
 
-def tester_stage(executor: Executor, cheats: Mapping[str, str], labelled: bool = False) -> Stage:
+def with_testers(executor: Executor, cheats: Mapping[str, str], labelled: bool = False) -> Stage:
     """Each cheat among honest tests, beside honest programs."""
     tests = {name: mixed(text, TESTS) for name, text in cheats.items()}
     return Stage(executor, dict.fromkeys(cheats, honest(SOLUTIONS)), tests, labelled)
+
+
+def failing(played: Mapping[str, Played], holds: Callable[[Played], bool]) -> list[str]:
+    """The cheats for which something does not hold."""
+    return [name for name, group in played.items() if not holds(group)]

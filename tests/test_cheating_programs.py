@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 from cheating import (
     CHEATS,
-    MISREAD,
     RIGHT,
     SELECTORS,
     SOLUTIONS,
     VALID,
     Played,
     Stage,
-    coder_stage,
+    failing,
     honest,
     mixed,
     remembering,
+    with_coders,
 )
 from scripted import fenced
 
@@ -81,7 +81,13 @@ def executor() -> Iterator[Executor]:
 
 @pytest.fixture(scope="module")
 def among_honest(executor: Executor) -> Stage:
-    return coder_stage(executor, CODER_CHEATS)
+    return with_coders(executor, CODER_CHEATS)
+
+
+@pytest.fixture(scope="module")
+def among_valid(executor: Executor) -> Stage:
+    solutions = {name: mixed(text, SOLUTIONS) for name, text in CODER_CHEATS.items()}
+    return Stage(executor, solutions, dict.fromkeys(CODER_CHEATS, honest(VALID)))
 
 
 @pytest.fixture(scope="module")
@@ -91,39 +97,35 @@ def everywhere(executor: Executor) -> Stage:
     )
 
 
-def right(played: Played) -> list[bool]:
-    """The honest programs of the consensus, the cheats' aside."""
-    return played.assessed.consensus.solutions[CHEATS:].tolist()
+@pytest.mark.parametrize(("selector", "unit"), SETTINGS)
+def test_no_cheat_earns_more_than_the_worst_honest_program(among_honest: Stage, selector: str, unit: TestUnit) -> None:
+    def holds(played: Played) -> bool:
+        cheats, others, gained = played.rewards[:CHEATS], played.rewards[CHEATS:], played.advantages
+        only_right = others.tolist() == [1, 1, 1, 0, 0]  # as if there were no cheats
+        return only_right and cheats.max() <= others.min() and gained[:CHEATS].max() < 0 < gained[CHEATS:][:3].min()
+
+    assert failing(among_honest.play(selector, unit, Role.CODER), holds) == []
 
 
 @pytest.mark.parametrize(("selector", "unit"), SETTINGS)
-@pytest.mark.parametrize("name", CODER_CHEATS)
-def test_no_cheat_earns_more_than_the_worst_honest_program(
-    among_honest: Stage, name: str, selector: str, unit: TestUnit
-) -> None:
-    played = among_honest.play(selector, unit, Role.CODER)[name]
-    cheats, others = played.rewards[:CHEATS], played.rewards[CHEATS:]
-    assert others.tolist() == [1, 1, 1, 0, 0]  # the right ones, and they alone
-    assert cheats.max() <= others.min()
-    assert played.advantages[:CHEATS].max() < 0 < played.advantages[CHEATS : CHEATS + len(RIGHT)].min()
+def test_a_policy_of_one_cheat_learns_nothing(everywhere: Stage, selector: str, unit: TestUnit) -> None:
+    def holds(played: Played) -> bool:
+        return played.rewards.max() <= 0 and not played.advantages.any()
+
+    assert failing(everywhere.play(selector, unit, Role.CODER), holds) == []
 
 
-@pytest.mark.parametrize(("selector", "unit"), SETTINGS)
-@pytest.mark.parametrize("name", CODER_CHEATS)
-def test_a_policy_of_one_cheat_learns_nothing(everywhere: Stage, name: str, selector: str, unit: TestUnit) -> None:
-    played = everywhere.play(selector, unit, Role.CODER)[name]
-    assert played.rewards.max() <= 0 and not played.advantages.any()
-
-
-@pytest.mark.parametrize("name", CODER_CHEATS)
-def test_nor_where_all_tests_have_to_be_passed(among_honest: Stage, everywhere: Stage, name: str) -> None:
+def test_nor_where_all_tests_have_to_be_passed(everywhere: Stage, among_valid: Stage) -> None:
     """The rule of the baselines `offline` and `online`."""
-    for stage in (among_honest, everywhere):
-        matrix = stage.play("maxpass", TestUnit.ANSWER, Role.CODER)[name].assessed.interaction.matrix
-        valid = [k for k in range(matrix.shape[1]) if matrix.tests_shown[k] and k % 5 != 4]  # less the invalid ones
-        rows = matrix.passed[:, valid].all(axis=1)
-        assert not rows[:CHEATS].any()
-        assert stage is everywhere or rows[CHEATS:].tolist() == [True] * 3 + [False] * 2
+
+    def passing(played: Played) -> list[bool]:
+        matrix = played.assessed.interaction.matrix
+        return matrix.passed[:, matrix.tests_shown].all(axis=1).tolist()
+
+    alone = everywhere.play("maxpass", TestUnit.ANSWER, Role.CODER)
+    mixed_in = among_valid.play("maxpass", TestUnit.ANSWER, Role.CODER)
+    assert failing(alone, lambda played: not any(passing(played))) == []
+    assert failing(mixed_in, lambda played: passing(played) == [False] * 3 + [True] * 3 + [False] * 2) == []
 
 
 # --- wrong programs that are no cheats by themselves ------------------------------------------------------------------
@@ -182,8 +184,3 @@ def test_how_many_copies_of_a_wrong_program_are_too_few(selector: str) -> None:
     assert all(outcome_of_copies(selector, copies, passing) for copies in range(1, 5) for passing in range(8))
     # Seven copies that pass seven tests are chosen, by all that count programs: no other answer contradicts them.
     assert outcome_of_copies(selector, 7, 7) == (selector == "maxpass")
-
-
-def test_misreadings_are_honest_and_wrong() -> None:
-    """The groups above have something to choose from."""
-    assert set(MISREAD).isdisjoint(RIGHT) and len(SOLUTIONS) + CHEATS == 8

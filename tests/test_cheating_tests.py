@@ -15,10 +15,11 @@ from cheating import (
     VALID,
     Played,
     Stage,
+    failing,
     honest,
     mixed,
     remembering,
-    tester_stage,
+    with_testers,
 )
 from scripted import fenced
 
@@ -80,7 +81,7 @@ LAX = {
     "exits where it fails": (
         "def out():\n    raise SystemExit(0)\nassert isinstance(evens([1, 2]), int) or out()"
     ),
-    "slow": "def wait():\n    return sum(range(10**6)) > 0\nassert wait() and evens([1, 2]) is not None",
+    "slow": "def wait():\n    return sum(range(10**5)) > 0\nassert wait() and evens([1, 2]) is not None",
     "fifty": "\n".join(f"assert evens([{n}]) is not None" for n in range(50)),
 }  # fmt: skip
 # What fails beside any right program.
@@ -102,12 +103,12 @@ def executor() -> Iterator[Executor]:
 
 @pytest.fixture(scope="module")
 def among_honest(executor: Executor) -> Stage:
-    return tester_stage(executor, TESTER_CHEATS)
+    return with_testers(executor, TESTER_CHEATS)
 
 
 @pytest.fixture(scope="module")
 def on_labelled(executor: Executor) -> Stage:
-    return tester_stage(executor, TESTER_CHEATS, labelled=True)
+    return with_testers(executor, {name: fenced(code) for name, code in (LAX | WRONG).items()}, labelled=True)
 
 
 @pytest.fixture(scope="module")
@@ -116,55 +117,46 @@ def everywhere(executor: Executor) -> Stage:
     return Stage(executor, dict.fromkeys(policies, honest(SOLUTIONS)), policies)
 
 
-def assert_below_honest(played: Played) -> None:
-    cheats, others = played.rewards[:CHEATS], played.rewards[CHEATS:]
-    assert others[: len(VALID)].min() > 0.5 and others[len(VALID) :].tolist() == [0]
-    assert cheats.max() <= others.min()
-    assert played.advantages[:CHEATS].max() < 0 < played.advantages[CHEATS : CHEATS + len(VALID)].min()
+def below_honest(played: Played) -> bool:
+    cheats, others, gained = played.rewards[:CHEATS], played.rewards[CHEATS:], played.advantages
+    paid = others[: len(VALID)].min() > 0.5 and others[len(VALID) :].tolist() == [0]
+    return bool(paid and cheats.max() <= 0 and gained[:CHEATS].max() < 0 < gained[CHEATS:][: len(VALID)].min())
 
 
 @pytest.mark.parametrize(("selector", "unit"), SETTINGS)
-@pytest.mark.parametrize("name", TESTER_CHEATS)
-def test_no_cheat_earns_more_than_a_wrong_honest_test(
-    among_honest: Stage, name: str, selector: str, unit: TestUnit
-) -> None:
-    assert_below_honest(among_honest.play(selector, unit, Role.TESTER)[name])
+def test_no_cheat_earns_more_than_a_wrong_honest_test(among_honest: Stage, selector: str, unit: TestUnit) -> None:
+    assert failing(among_honest.play(selector, unit, Role.TESTER), below_honest) == []
 
 
 @pytest.mark.parametrize("unit", TestUnit)
-@pytest.mark.parametrize("name", TESTER_CHEATS)
-def test_nor_on_labelled_problems(on_labelled: Stage, name: str, unit: TestUnit) -> None:
-    assert_below_honest(on_labelled.play("dyb4-labels", unit, Role.TESTER)[name])
+def test_nor_on_labelled_problems(on_labelled: Stage, unit: TestUnit) -> None:
+    assert failing(on_labelled.play("dyb4-labels", unit, Role.TESTER), below_honest) == []
 
 
 @pytest.mark.parametrize(("selector", "unit"), SETTINGS)
-@pytest.mark.parametrize("name", TESTER_CHEATS)
 def test_cheating_tests_do_not_change_which_programs_are_chosen(
-    among_honest: Stage, name: str, selector: str, unit: TestUnit
+    among_honest: Stage, selector: str, unit: TestUnit
 ) -> None:
-    played = among_honest.play(selector, unit, Role.CODER)[name]
-    assert played.rewards.tolist() == [1, 1, 1, 0, 0, 1, 1, 1]
+    played = among_honest.play(selector, unit, Role.CODER)
+    assert failing(played, lambda group: group.rewards.tolist() == [1, 1, 1, 0, 0, 1, 1, 1]) == []
 
 
 @pytest.mark.parametrize(("selector", "unit"), SETTINGS)
-@pytest.mark.parametrize("name", TESTER_CHEATS)
-def test_a_policy_of_one_cheat_learns_nothing(everywhere: Stage, name: str, selector: str, unit: TestUnit) -> None:
-    played = everywhere.play(selector, unit, Role.TESTER)[name]
-    assert not played.advantages.any()
-    if name in LAX:  # beside right programs
-        assert played.rewards.max() <= 0
+def test_a_policy_of_one_cheat_learns_nothing(everywhere: Stage, selector: str, unit: TestUnit) -> None:
+    played = everywhere.play(selector, unit, Role.TESTER)
+    assert failing(played, lambda group: not group.advantages.any()) == []
+    paid = failing(played, lambda group: group.rewards.max() <= 0)
+    assert set(paid) <= set(WRONG)  # what is wrong beside right programs may be right beside the misread ones
 
 
 @pytest.mark.parametrize(("selector", "unit"), SETTINGS)
-@pytest.mark.parametrize("name", [*REFUSED, *BLINDS])
-def test_what_tells_nothing_apart_rewards_no_program(
-    everywhere: Stage, name: str, selector: str, unit: TestUnit
-) -> None:
-    played = everywhere.play(selector, unit, Role.CODER)[name]
-    assert played.assessed.consensus.empty and not played.rewards.any()
-    interaction = played.assessed.interaction
-    assert interaction.group.test_cases == (None,) * 8 and not interaction.matrix.tests_shown.any()
-    assert name in REFUSED or {r.answer for r in interaction.group.tests} == {BLIND}
+def test_what_tells_nothing_apart_rewards_no_program(everywhere: Stage, selector: str, unit: TestUnit) -> None:
+    played = everywhere.play(selector, unit, Role.CODER)
+    for name in (*REFUSED, *BLINDS):
+        interaction = played[name].assessed.interaction
+        assert played[name].assessed.consensus.empty and not played[name].rewards.any(), name
+        assert interaction.group.test_cases == (None,) * 8 and not interaction.matrix.tests_shown.any(), name
+        assert name in REFUSED or {r.answer for r in interaction.group.tests} == {BLIND}, name
 
 
 def test_what_tells_nothing_apart_is_left_out_of_an_answer(executor: Executor) -> None:
@@ -191,7 +183,8 @@ def test_an_answer_repeats_its_vote_in_vain(executor: Executor, selector: str) -
     stage = Stage(executor, dict.fromkeys(["once", "often"], solutions), {"once": once, "often": often})
     for role in Role:
         played = stage.play(selector, TestUnit.ASSERTION, role)
-        assert played["often"].rewards.tolist() == played["once"].rewards.tolist()
+        often_valid, once_valid = (played[name].assessed.rewards.valid for name in ("often", "once"))
+        assert often_valid.tolist() == once_valid.tolist()
     owners = played["often"].assessed.interaction.owners.tolist()
     assert owners.count(0) == 1 and played["often"].rewards[0] == 0
 
