@@ -14,7 +14,7 @@ STRATEGY = re.compile(r"auto|ddp|deepspeed_stage_([123])(_offload)?")
 
 
 class Packing(StrEnum):
-    AUTO = "auto"  # with flash attention
+    AUTO = "auto"  # what the attention is fastest with
     ON = "on"
     OFF = "off"
 
@@ -54,7 +54,8 @@ class TrainerConfig:
     """Tokens, with padding, of one forward and backward pass; memory, not the result, depends on it."""
     packing: Packing = Packing.AUTO
     """Put the sequences of a micro-batch one after the other in one row, without padding. `auto` does with flash
-    attention, which takes their borders as they are; other kernels then need a mask of all tokens by all tokens."""
+    attention, which takes their borders as they are; other kernels then need a mask of all tokens by all tokens. With
+    sdpa, `auto` computes once what answers to one prompt begin with, where that is less work. `off` does neither."""
     logprob_chunk: int = 512
     """Completion tokens whose logits exist at once: [chunk, vocabulary]."""
     gpu_memory_gb: float = 80.0
