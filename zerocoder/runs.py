@@ -74,7 +74,7 @@ class RunFolder:
         self.path = path
         self.checkpoint = checkpoint
         self._latest_before: str | None = None
-        self._lock = _lock(path) if owned else None
+        self._lock = lock(path) if owned else None
 
     @classmethod
     def open(cls, config: Config, world: World) -> RunFolder:
@@ -285,8 +285,11 @@ def _fresh(experiment: Path, stamp: str) -> Path:
     raise RuntimeError(f"a thousand runs were started at {stamp}")
 
 
-def _lock(path: Path) -> int:
-    """The run's lock; the kernel gives it back when the process ends, however it ends."""
+def lock(path: Path) -> int:
+    """The lock of a folder; the kernel gives it back when the process ends, however it ends.
+
+    Raises ZeroCoderError where another process has it.
+    """
     handle = os.open(path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -325,15 +328,16 @@ def _require_fit(config: Config, checkpoint: Path) -> None:
         )
 
 
-def _flat(values: Any, at: str = "") -> dict[str, Any]:
+def flat(values: Any, at: str = "") -> dict[str, Any]:
+    """Nested settings by their dotted keys."""
     if not isinstance(values, dict):
         return {at: values}
-    return {k: v for key, value in values.items() for k, v in _flat(value, f"{at}.{key}" if at else key).items()}
+    return {k: v for key, value in values.items() for k, v in flat(value, f"{at}.{key}" if at else key).items()}
 
 
 def _require_same(config: Config, folder: Path) -> None:
-    old = _flat(yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8")))
-    new = _flat(yaml.safe_load(to_yaml(config)))
+    old = flat(yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8")))
+    new = flat(yaml.safe_load(to_yaml(config)))
     changed = sorted(
         key for key in old.keys() | new.keys() if old.get(key) != new.get(key) and not key.startswith(MAY_CHANGE)
     )

@@ -48,7 +48,7 @@ def _paper(sheet: Sheet) -> str:
     for row in sheet.published:
         texts = [percent(row.values.get(c.key)) for c in COLUMNS]
         rows.append([f"*{escaped(published_name(row))}*", *texts])
-    return _table(header, ["---", *["---:"] * len(COLUMNS)], rows)
+    return table(header, ["---", *["---:"] * len(COLUMNS)], rows)
 
 
 def _benchmarks(sheet: Sheet) -> str:
@@ -64,16 +64,16 @@ def _benchmarks(sheet: Sheet) -> str:
             rows.append([benchmark, line.name, *texts])
         for name, counts in section.counts:
             rows.append([benchmark, name, str(counts[0]), *(t for count in counts[1:] for t in (str(count), ""))])
-    return _table(header, ["---", "---", *["---:"] * (len(header) - 2)], rows)
+    return table(header, ["---", "---", *["---:"] * (len(header) - 2)], rows)
 
 
 def _provenance(provenance: Provenances) -> list[str]:
     parts = []
     for benchmark, rows in facts(provenance).items():
         parts.append(f"### {escaped(benchmark)}\n")
-        parts.append(_table(["", ""], ["---", "---"], [[escaped(name), escaped(text)] for name, text in rows]))
+        parts.append(table(["", ""], ["---", "---"], [[escaped(name), escaped(text)] for name, text in rows]))
     return parts
 
 
-def _table(header: Sequence[str], rules: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(header: Sequence[str], rules: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "".join("| " + " | ".join(line) + " |\n" for line in (header, rules, *rows))
