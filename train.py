@@ -37,6 +37,7 @@ CONF = Path(__file__).parent / "conf"
 EXAMPLES = (
     "selector=dyb4",
     "selector=b4 selector.beta0=1e5 trainer.max_steps=20",
+    "algorithm=offline",
     "data=jsonl data.source.path=problems.jsonl selector=codet data.calibration=0",
     "experiment=qwen2.5-coder-7b dry_run=true",
     "trainer.resume=latest",
@@ -82,6 +83,7 @@ def train(config: Config, run: RunFolder, executor: Executor, world: World) -> N
         before = evaluate(config, run, module, data, logger, "before")
         data.prepare(module.policy, module.sampler, executor)
         report_data(data)
+        module.method.prepare(data.training, module.policy, module.sampler, data.cache_folder, world)
         trainer = build_trainer(config, run, module, data, logger)
         fit(trainer, module, data, run)
         after = evaluate(config, run, module, data, logger, "after")
@@ -262,10 +264,14 @@ def report_data(data: ProblemDataModule) -> None:
     if data.filter_report is not None:
         say("\n".join(data.filter_report.lines()))
     dropped = f" ({data.too_long} with over-long prompts dropped)" if data.too_long else ""
-    say(
-        f"training on {len(data.training)} problems{dropped}, {len(data.calibration)} labelled ones for calibration, "
-        f"{len(data.heldout)} held out"
-    )
+    rewarded = sum(p.label is not None for p in data.training)
+    calibrates = data.run.algorithm.method.selects and data.run.selector.needs_labels
+    uses = [
+        *([f"{rewarded} of them rewarded by their labels"] if rewarded else []),
+        *([f"{len(data.calibration)} labelled ones for calibration"] if calibrates else []),
+        f"{len(data.heldout)} held out",
+    ]
+    say(f"training on {len(data.training)} problems{dropped}, {', '.join(uses)}")
 
 
 def fit(trainer: L.Trainer, module: ZeroCoderModule, data: ProblemDataModule, run: RunFolder) -> None:
@@ -302,7 +308,9 @@ def finish(
         }
     )
     if before is not None and after is not None:
-        title = f"held-out problems, {config.trainer.max_steps} steps of {config.selector.name}"
+        method = config.algorithm.method
+        what = config.selector.name if method.selects else method.name
+        title = f"held-out problems, {config.trainer.max_steps} steps of {what}"
         Console().print(comparison_table({"before": before, "after": after}, title))
     say(f"checkpoint {run.checkpoint_path(trainer.global_step)}")
 

@@ -38,6 +38,7 @@ class Metrics(L.Callback):
             **matrix_scalars(result),
             **mutant_scalars(result),
             **selector_scalars(pl_module, result),
+            **schedule_scalars(pl_module),
             **update_scalars(result),
             **rollout_scalars(result),
             **time_scalars(result),
@@ -70,7 +71,10 @@ def reward_scalars(result: StepResult) -> dict[str, float]:
 
 
 def matrix_scalars(result: StepResult) -> dict[str, float]:
+    """Nothing for algorithms whose solutions meet no tests of the policy's."""
     matrices = [p.interaction.matrix for p in result.problems]
+    if not any(m.verdicts.size for m in matrices):
+        return {}
     counts: Counter[str] = Counter()
     for matrix in matrices:
         counts.update(matrix.counts())
@@ -79,14 +83,17 @@ def matrix_scalars(result: StepResult) -> dict[str, float]:
         "matrix/density": float(np.mean([m.density for m in matrices])),
         "matrix/rank": float(np.mean([m.rank for m in matrices])),
         "matrix/degenerate": float(np.mean([m.degenerate for m in matrices])),
+        "matrix/no_tests": float(np.mean([not m.tests_shown.any() for m in matrices])),
         **{f"verdict/{v.name.lower()}": counts[v.name.lower()] / cells for v in Verdict},
     }
 
 
 def selector_scalars(module: ZeroCoderModule, result: StepResult) -> dict[str, float]:
+    """Nothing for algorithms that do not select."""
+    if not module.method.selects:
+        return {}
     chosen = [p.consensus for p in result.problems]
     scalars = {
-        "reward/lambda": module.mutation_weight,
         "selector/consensus_size": float(np.mean([c.solutions.sum() for c in chosen])),
         "selector/consensus_tests": float(np.mean([c.tests.sum() for c in chosen])),
         "selector/empty": float(np.mean([c.empty for c in chosen])),
@@ -97,6 +104,11 @@ def selector_scalars(module: ZeroCoderModule, result: StepResult) -> dict[str, f
     if result.calibration is not None:
         scalars["selector/calibration_accuracy"] = result.calibration.accuracy
     return scalars
+
+
+def schedule_scalars(module: ZeroCoderModule) -> dict[str, float]:
+    """Nothing for algorithms whose tester never learns."""
+    return {"reward/lambda": module.mutation_weight} if Role.TESTER in module.method.turns else {}
 
 
 def mutant_scalars(result: StepResult) -> dict[str, float]:
@@ -130,10 +142,12 @@ def update_scalars(result: StepResult) -> dict[str, float]:
 
 
 def rollout_scalars(result: StepResult) -> dict[str, float]:
-    """Of both roles' answers, whoever's turn it was."""
+    """Of all answers, whoever's turn it was."""
     scalars = {}
     for role in Role:
         rollouts = [r for p in result.problems for r in p.interaction.group.of(role)]
+        if not rollouts:
+            continue  # the algorithm did not ask it
         scalars[f"rollout/length_{role.value}"] = float(np.mean([len(r.completion.token_ids) for r in rollouts]))
         scalars[f"rollout/format_errors_{role.value}"] = float(np.mean([not r.parsed for r in rollouts]))
     both = [r for p in result.problems for role in Role for r in p.interaction.group.of(role)]

@@ -76,7 +76,8 @@ def step_line(step: int, steps: int, role: Role, metrics: dict[str, float]) -> s
             f"  b4 ({metrics['selector/log10_beta0']:.0f},{metrics['selector/log10_alpha_xy']:.0f})"
             f" {metrics['selector/calibration_accuracy']:.2f}"
         )
+    rank = f"  rank {metrics['matrix/rank']:.1f}" if "matrix/rank" in metrics else ""
     return (
-        f"step {step:>{width}}/{steps} {role.value:<6} reward {reward:5.2f}{detail}  rank {metrics['matrix/rank']:.1f}"
-        f"{calibrated}  {metrics['time/step']:.1f}s ({times})"
+        f"step {step:>{width}}/{steps} {role.value:<6} reward {reward:5.2f}{detail}{rank}{calibrated}  "
+        f"{metrics['time/step']:.1f}s ({times})"
     )

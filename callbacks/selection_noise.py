@@ -28,7 +28,7 @@ class SelectionNoise(L.Callback):
     ) -> None:
         assert isinstance(pl_module, ZeroCoderModule)
         step = trainer.global_step
-        if step % self.every or not self.problems or trainer.logger is None:
+        if step % self.every or not self.problems or trainer.logger is None or not pl_module.method.selects:
             return
         with pl_module.clock("probe"):
             noise = selection_noise(pl_module, self.problems, step)

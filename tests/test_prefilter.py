@@ -84,7 +84,7 @@ def test_an_edited_statement_is_measured_anew(executor: Executor, tmp_path: Path
 
 
 def test_labels_are_not_part_of_what_is_measured() -> None:
-    assert prefilter._key(DOUBLE) == prefilter._key(DOUBLE.unlabelled())
+    assert prefilter.problem_key(DOUBLE) == prefilter.problem_key(DOUBLE.unlabelled())
 
 
 def test_fingerprint_knows_weights_and_settings() -> None:

@@ -17,6 +17,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from zerocoder.algorithms.base import Algorithm
+from zerocoder.algorithms.zerocoder import ZeroCoder
 from zerocoder.calibration import Recalibration
 from zerocoder.config import TestUnit
 from zerocoder.console import Clock
@@ -26,7 +28,7 @@ from zerocoder.problems import Problem, Role
 from zerocoder.rewarding import Rewarder
 from zerocoder.rewards import Rewards
 from zerocoder.rollout.sampler import Draw, RolloutGroup, Sampler
-from zerocoder.selection.base import Consensus, Selector, select_shown
+from zerocoder.selection.base import Consensus, Selector
 from zerocoder.selection.dyb4 import Calibration
 
 
@@ -35,7 +37,7 @@ class Assessed:
     """A problem of the step with everything that its rewards come from."""
 
     interaction: Interaction
-    consensus: Consensus
+    consensus: Consensus  # empty, too, where the algorithm does not select
     rewards: Rewards
     mutants: NDArray[np.int8] | None  # [M, K] verdicts of the proxy's mutants, where the tester was rewarded by them
 
@@ -66,8 +68,10 @@ class Assessment:
         clock: Clock,
         recalibration: Recalibration | None,
         overlap: bool,
+        algorithm: Algorithm = ZeroCoder(),  # noqa: B008
     ) -> None:
         self.calibration: Calibration | None = None
+        self._algorithm = algorithm
         self._sampler = sampler
         self._executor = executor
         self._selector = selector
@@ -85,11 +89,12 @@ class Assessment:
             self._calibrated.set_result(None)
 
     def sample(self, problems: Sequence[Problem]) -> list[RolloutGroup]:
-        """Both roles answer the problems, and those of the calibration where one is due."""
+        """The algorithm's roles answer the problems, and both those of the calibration where one is due."""
         step = self._turn.step
         first = [] if self._recalibration is None else self._recalibration.draws(step)
         self._calibrate_if_complete()  # it is where other ranks have all its problems
-        draws = [Draw(problem, ("train", step)) for problem in problems]
+        roles = self._algorithm.answering(self._turn.role)
+        draws = [Draw(problem, ("train", step), roles) for problem in problems]
         if self._overlap:
             with self._clock("rollout"):  # first what the consensus of all others waits for
                 return self._sampler.draw([*first, *draws], lambda n, g: self._take(n - len(first), g))[len(first) :]
@@ -118,7 +123,7 @@ class Assessment:
     def _take(self, index: int, group: RolloutGroup) -> None:
         """All answers to a problem are there: to one of the step, or, counted from below 0, of the calibration."""
         if index >= 0:
-            encounter = Encounter(self._executor, group, self._unit)
+            encounter = Encounter(self._executor, group, self._unit, self._algorithm.tests(group))
             self._encounters.append(encounter)
             self._assessed[index] = self._threads.submit(self._assess, encounter)
         elif self._recalibration is not None:
@@ -142,14 +147,14 @@ class Assessment:
         with self._clock.busy("execution"):
             interaction = encounter.result()
         self._calibrated.result()
-        consensus = select_shown(self._selector, interaction.matrix)
+        consensus = self._algorithm.consensus(self._selector, interaction.matrix)
         if self._turn.role is Role.CODER:
             with self._clock.busy("execution"):
-                return Assessed(interaction, consensus, self._rewarder.coder(interaction, consensus), None)
+                rewards = self._algorithm.coder_rewards(self._rewarder, interaction, consensus)
+            return Assessed(interaction, consensus, rewards, None)
         with self._clock.busy("mutation"):
-            proxy = self._rewarder.proxy(interaction, consensus, self._turn.step)
-            mutants = self._rewarder.mutant_verdicts(interaction, proxy)
-        rewards = self._rewarder.tester(interaction, proxy, mutants, self._turn.mutation_weight)
+            step, lam = self._turn.step, self._turn.mutation_weight
+            rewards, mutants = self._algorithm.tester_rewards(self._rewarder, interaction, consensus, step, lam)
         return Assessed(interaction, consensus, rewards, mutants)
 
     def __enter__(self) -> Self:

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, IterableDataset
 
+from zerocoder.algorithms.base import Labels, require_labels
 from zerocoder.answers import EXTRACTOR
 from zerocoder.compose import CONF
 from zerocoder.config import Config
@@ -43,7 +44,8 @@ class ProblemDataModule(L.LightningDataModule):
     """Problems for one run.
 
     `load` reads the data set, `prepare` filters it with the initial policy and sets the calibration problems aside.
-    Only `calibration` and `heldout` problems carry labels; what is trained on without ground truth has none to read.
+    Only `calibration` and `heldout` problems carry labels, and of the `training` problems those that the algorithm is
+    rewarded by; what is trained on without ground truth has none to read.
     All ranks hold all problems; the loader hands each its share of every batch.
     """
 
@@ -74,6 +76,7 @@ class ProblemDataModule(L.LightningDataModule):
                 "them)"
             )
         self.candidates = self._sampled(clean, self.config.limit, "limit")
+        require_labels(self.run.algorithm.method, self.candidates)
         self.heldout = self._sampled(heldout, self.config.heldout_limit, "heldout_limit")
 
     def _decontaminated(self, training: list[Problem], heldout: list[Problem]) -> list[Problem]:
@@ -101,10 +104,7 @@ class ProblemDataModule(L.LightningDataModule):
             )
         kept = self._filtered(fitting, policy, sampler, executor) if self.config.tau else fitting
         self.calibration = self._choose_calibration(kept)
-        chosen = {p.id for p in self.calibration}
-        unlabelled = [p.unlabelled() for p in kept if p.id not in chosen]
-        labelled = self.calibration if self.run.algorithm.labelled_rewards else []
-        self.training = [*unlabelled, *labelled]
+        self.training = self._as_trained_on(kept)
         if len(self.training) < self.config.batch_size:
             raise ZeroCoderError(
                 f"data.batch_size={self.config.batch_size} is larger than the {len(self.training)} problems left "
@@ -129,14 +129,27 @@ class ProblemDataModule(L.LightningDataModule):
                 sampler,
                 executor,
                 self.run.algorithm.test_unit,
-                self._cache_folder() / "prefilter" / f"{key}.jsonl",
+                self.cache_folder / "prefilter" / f"{key}.jsonl",
                 advance,
                 self.world,
             )
         kept, self.filter_report = keep_diverse(problems, ranks, self.config.tau)
         return kept
 
-    def _cache_folder(self) -> Path:
+    def _as_trained_on(self, kept: Sequence[Problem]) -> list[Problem]:
+        """The same problems in the same order for every algorithm, with the labels that it is rewarded by."""
+        labels: Labels = self.run.algorithm.method.labels
+        chosen = {p.id for p in self.calibration}
+        others = [p for p in kept if p.id not in chosen]
+        few = self.calibration if self.run.algorithm.labelled_rewards else []
+        return [
+            *(others if labels is Labels.ALL else [p.unlabelled() for p in others]),
+            *(few if labels is not Labels.NONE else [p.unlabelled() for p in few]),
+        ]
+
+    @property
+    def cache_folder(self) -> Path:
+        """Where what the initial policy was asked once is kept, for later runs."""
         if self.config.cache is not None:
             return Path(self.config.cache).expanduser()
         return user_cache()

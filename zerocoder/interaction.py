@@ -28,7 +28,7 @@ class Interaction:
 
     group: RolloutGroup
     columns: tuple[TestCase | None, ...]  # [K] tests as they were run
-    owners: NDArray[np.int64]  # [K] the tester's answer that column k belongs to
+    owners: NDArray[np.int64]  # [K] the test, a tester's answer as a rule, that column k belongs to
     matrix: PassingMatrix  # [N, K]
 
     @property
@@ -50,11 +50,17 @@ def columns_of(
 
 
 class Encounter:
-    """The solutions of a group meet its tests: handed to the executor at once, `result` waits."""
+    """The solutions of a group meet tests, its own unless others are given: run at once, `result` waits."""
 
-    def __init__(self, executor: Executor, group: RolloutGroup, unit: TestUnit) -> None:
+    def __init__(
+        self,
+        executor: Executor,
+        group: RolloutGroup,
+        unit: TestUnit,
+        tests: Sequence[TestCase | None] | None = None,
+    ) -> None:
         self.group = group
-        self._columns, self._owners = columns_of(group.test_cases, unit)
+        self._columns, self._owners = columns_of(group.test_cases if tests is None else tests, unit)
         self._verdicts = executor.submit(Job(group.programs, self._columns, group.problem.entry_point))
 
     def result(self) -> Interaction:

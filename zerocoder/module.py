@@ -4,12 +4,14 @@
              -> group-relative advantages -> one GRPO step
 
 Coder and tester take turns step by step (the paper's section 3.2: updating both in one step would train the second on
-data of a policy that is gone). What a stage does lives in that stage's part; this file only puts them in order. Steps
-are Lightning's `global_step`: one optimizer step each, however many micro-batches it took.
+data of a policy that is gone). What a stage does lives in that stage's part; this file only puts them in order, and
+`zerocoder.algorithms` says who answers and what is rewarded. Steps are Lightning's `global_step`: one optimizer step
+each, however many micro-batches it took.
 """
 
 from __future__ import annotations
 
+import copy
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from zerocoder.algorithms.base import Algorithm
 from zerocoder.assessment import Assessed, Assessment, Turn
 from zerocoder.calibration import Recalibration
 from zerocoder.config import AlgorithmConfig, TrainerConfig
@@ -100,6 +103,7 @@ class ZeroCoderModule(L.LightningModule):
         self.executor = executor
         self.selector = selector
         self.algorithm = algorithm
+        self.method: Algorithm = copy.deepcopy(algorithm.method)  # it may come to know something, the config does not
         self.settings = trainer
         self.rewarder = Rewarder(executor, algorithm, trainer.seed)
         self.mutation_weight = algorithm.lambda_low  # lambda of this step, set by the reward schedule
@@ -110,8 +114,8 @@ class ZeroCoderModule(L.LightningModule):
 
     @property
     def role(self) -> Role:
-        """Whose turn it is: the coder's on even steps."""
-        return Role.CODER if self.global_step % 2 == 0 else Role.TESTER
+        """Whose turn it is."""
+        return self.method.role(self.global_step)
 
     def training_step(self, batch: list[Problem], batch_idx: int) -> None:
         turn = Turn(self.global_step, self.role, self.mutation_weight)
@@ -137,7 +141,7 @@ class ZeroCoderModule(L.LightningModule):
     def assessment(self, turn: Turn) -> Assessment:
         """What turns a batch into rewards, with the recalibration that is due before the step."""
         recalibration = None
-        if self.calibration_problems and isinstance(self.selector, DyB4):
+        if self.method.selects and self.calibration_problems and isinstance(self.selector, DyB4):
             unit = self.algorithm.test_unit
             recalibration = Recalibration(self.selector, self.calibration_problems, self.executor, unit, self.world)
         return Assessment(
@@ -150,6 +154,7 @@ class ZeroCoderModule(L.LightningModule):
             self.clock,
             recalibration,
             self.settings.overlap,
+            self.method,
         )
 
     def update(self, experience: Experience, step: int) -> UpdateStats:

@@ -81,14 +81,14 @@ def measure_ranks(
     With several ranks each measures its share, rank 0 alone uses the file, and all get the same.
     """
     ranks = world.from_main(_read(cache_file) if world.is_main else {})
-    missing = [p for p in problems if _key(p) not in ranks]
+    missing = [p for p in problems if problem_key(p) not in ranks]
     on_done(len(problems) - len(missing))
     at_once = PROBLEMS_AT_ONCE * world.size
     for start in range(0, len(missing), at_once):
         chunk = [p.unlabelled() for p in missing[start : start + at_once]]
         interactions = interact(sampler, executor, world.share(chunk), ("pre-filter",), unit)
         measured = world.merge(world.gather([_rank(interaction) for interaction in interactions]))
-        ranks |= {_key(p): rank for p, rank in zip(chunk, measured, strict=True) if rank is not None}
+        ranks |= {problem_key(p): rank for p, rank in zip(chunk, measured, strict=True) if rank is not None}
         if world.is_main:
             write_text(cache_file, "".join(json.dumps({"key": k, "rank": r}) + "\n" for k, r in ranks.items()))
         on_done(len(chunk))
@@ -102,7 +102,7 @@ def _rank(interaction: Interaction) -> int | None:
 
 def keep_diverse(problems: Sequence[Problem], ranks: dict[str, int], tau: int) -> tuple[list[Problem], FilterReport]:
     """Problems of rank >= tau, in order. Raises ZeroCoderError when none is left."""
-    known = [(p, ranks[_key(p)]) for p in problems if _key(p) in ranks]
+    known = [(p, ranks[problem_key(p)]) for p in problems if problem_key(p) in ranks]
     report = FilterReport(tau, dict(Counter(rank for _, rank in known)))
     kept = [p for p, rank in known if rank >= tau]
     if not kept:
@@ -121,7 +121,7 @@ def _read(cache_file: Path) -> dict[str, int]:
     return {row["key"]: int(row["rank"]) for row in rows}
 
 
-def _key(problem: Problem) -> str:
+def problem_key(problem: Problem) -> str:
     """What the policy and the verifier see of a problem, so that an edited statement is measured anew."""
     seen = asdict(problem.unlabelled())
     del seen["origins"]

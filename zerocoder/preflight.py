@@ -20,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from zerocoder import memory
+from zerocoder.algorithms.base import require_labels
 from zerocoder.config import Config
 from zerocoder.memory_fit import require_fit
 from zerocoder.models import resolve
@@ -120,6 +121,7 @@ def check_data(config: Config) -> Check:
             f"data.calibration={config.data.calibration} labelled problems are wanted, but only {labelled} of "
             f"{len(train)} training problems have solution and tests; lower data.calibration or add labels"
         )
+    require_labels(config.algorithm.method, train)
     return Check(
         "data", f"{len(train)} training problems, {labelled} labelled; {len(config.data.source.heldout())} held out"
     )

@@ -24,6 +24,7 @@ from zerocoder.rewards import (
     coder_rewards,
     labelled_coder_rewards,
     tester_rewards,
+    unanimous_coder_rewards,
 )
 from zerocoder.rollout.engine import request_seed
 from zerocoder.selection.base import Consensus
@@ -47,11 +48,16 @@ class Rewarder:
         self.seed = seed
 
     def coder(self, interaction: Interaction, consensus: Consensus) -> Rewards:
+        """By the label where the problem has one, else by the consensus."""
         penalty, problem = self.config.format_penalty, interaction.problem
         if problem.label is None:
             return coder_rewards(interaction.matrix, consensus, penalty)
         truth = labelled(self.executor.submit(label_job(problem, interaction.group.programs)).result())
         return labelled_coder_rewards(truth.correct, interaction.matrix.programs, penalty, truth.known)
+
+    def coder_by_tests(self, interaction: Interaction) -> Rewards:
+        """By the tests that the solutions met, all of which count."""
+        return unanimous_coder_rewards(interaction.matrix, self.config.format_penalty)
 
     def proxy(self, interaction: Interaction, consensus: Consensus, step: int) -> Proxy | None:
         """A random solution of the consensus, or the reference of a labelled problem; None without consensus."""

@@ -52,6 +52,16 @@ def coder_rewards(matrix: PassingMatrix, consensus: Consensus, format_penalty: f
     return labelled_coder_rewards(consensus.solutions, matrix.programs, format_penalty, ~matrix.solutions_masked)
 
 
+def unanimous_coder_rewards(matrix: PassingMatrix, format_penalty: float = -1.0) -> Rewards:
+    """1 for every solution that passes all parsed tests, else 0; the penalty where there is no program; [N] each.
+
+    Where no test parsed none has been passed: no program is rewarded.
+    """
+    tested = matrix.tests_shown
+    passed = matrix.passed[:, tested].all(axis=1) & tested.any()
+    return labelled_coder_rewards(np.asarray(passed), matrix.programs, format_penalty, ~matrix.solutions_masked)
+
+
 def labelled_coder_rewards(
     correct: NDArray[np.bool_],
     parsed: NDArray[np.bool_],

@@ -116,7 +116,8 @@ def _batch_divides_over_ranks(batch_size: int, trainer: TrainerConfig) -> None:
 
 
 def _dyb4_needs_labels(config: Config) -> None:
-    if getattr(config.selector, "needs_labels", False) and not config.data.calibration:
+    calibrates = config.algorithm.method.selects and getattr(config.selector, "needs_labels", False)
+    if calibrates and not config.data.calibration:
         raise ZeroCoderError(
             f"selector={config.selector.name} chooses its priors on labelled problems, and data.calibration is 0: "
             "set data.calibration=10, or take selector=b4, codet or maxpass, which need no labels"

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING, Any
 
 from zerocoder.config.rules import require
+
+if TYPE_CHECKING:
+    from zerocoder.algorithms.base import Algorithm
 
 
 class TestUnit(StrEnum):
@@ -15,6 +19,12 @@ class TestUnit(StrEnum):
 
     ANSWER = "answer"  # all asserts of a tester's answer together
     ASSERTION = "assertion"  # each assert on its own; the answer's reward is the mean over its columns
+
+
+def _zerocoder() -> Algorithm:
+    from zerocoder.algorithms.zerocoder import ZeroCoder  # which is made of parts that know the config
+
+    return ZeroCoder()
 
 
 @dataclass(frozen=True)
@@ -41,7 +51,10 @@ class AlgorithmConfig:
     """At most so many mutants of a proxy solution are run, a seeded sample of them (the paper saw 13.4 on average)."""
     test_unit: TestUnit = TestUnit.ANSWER
     labelled_rewards: bool = True
-    """Train on the labelled calibration problems too, with ground-truth rewards, when a calibration set is kept."""
+    """Train on the labelled calibration problems too, when a calibration set is kept: with ground-truth rewards where
+    the algorithm uses labels at all."""
+    method: Any = field(default_factory=_zerocoder)
+    """Who answers and what is rewarded: a node with `_target_`, see zerocoder/algorithms/."""
 
     def __post_init__(self) -> None:
         require(self.learning_rate >= 0, "algorithm.learning_rate", ">= 0", self.learning_rate)

@@ -36,7 +36,7 @@ class Rollout:
 
 @dataclass(frozen=True, slots=True)
 class RolloutGroup:
-    """All answers to one problem: N solutions and K tests."""
+    """All answers to one problem: N solutions and K tests, none of a role that was not asked."""
 
     problem: Problem
     solutions: tuple[Rollout, ...]
@@ -58,10 +58,11 @@ class RolloutGroup:
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """A problem to be answered, and what for, such as ("train", step)."""
+    """A problem to be answered, what for, such as ("train", step), and by which roles."""
 
     problem: Problem
     key: tuple[int | str, ...]
+    roles: tuple[Role, ...] = tuple(Role)
 
 
 class Sampler:
@@ -105,40 +106,42 @@ class Sampler:
 
         `on_group` gets the index of a draw and its group as soon as the last of its answers has ended.
         """
-        problems = [draw.problem for draw in draws]
-        wanted = [(d, role, n) for d in draws for role, n in self._counts()]
+        counts = {Role.CODER: self.config.solutions, Role.TESTER: self.config.tests}
+        wanted = [(index, role) for index, draw in enumerate(draws) for role in draw.roles]
         requests = [
             Request(
-                self.prompt(d.problem, role),
-                tuple(request_seed(self.seed, *d.key, d.problem.id, role.value, i) for i in range(n)),
+                self.prompt(draws[index].problem, role),
+                tuple(
+                    request_seed(self.seed, *draws[index].key, draws[index].problem.id, role.value, i)
+                    for i in range(counts[role])
+                ),
             )
-            for d, role, n in wanted
+            for index, role in wanted
         ]
-        answers: list[list[Rollout | None]] = [[None] * n for _, _, n in wanted]
-        num_left = [sum(n for _, n in self._counts())] * len(problems)
+        answers: list[dict[Role, list[Rollout | None]]] = [
+            {role: [None] * counts[role] for role in draw.roles} for draw in draws
+        ]
+        num_left = [sum(counts[role] for role in draw.roles) for draw in draws]
         total = sum(num_left)
         done = 0
 
-        def group(problem: int) -> RolloutGroup:
-            solutions, tests = (tuple(r for r in answers[2 * problem + k] if r is not None) for k in (0, 1))
-            return RolloutGroup(problems[problem], solutions, tests)
+        def group(index: int) -> RolloutGroup:
+            solutions, tests = (tuple(r for r in answers[index].get(role, ()) if r is not None) for role in Role)
+            return RolloutGroup(draws[index].problem, solutions, tests)
 
         def take(request: int, sample: int, completion: Completion) -> None:
             nonlocal done
-            drawn, role, _ = wanted[request]
-            answers[request][sample] = _parse(drawn.problem, role, requests[request].prompt, completion)
+            index, role = wanted[request]
+            answers[index][role][sample] = _parse(draws[index].problem, role, requests[request].prompt, completion)
             done += 1
-            num_left[request // 2] -= 1
-            if on_group is not None and not num_left[request // 2]:
-                on_group(request // 2, group(request // 2))
+            num_left[index] -= 1
+            if on_group is not None and not num_left[index]:
+                on_group(index, group(index))
             for listener in self.listeners:
                 listener(done, total)
 
         self.engine.generate(requests, sampling_of(self.config), take)
-        return [group(problem) for problem in range(len(problems))]
-
-    def _counts(self) -> tuple[tuple[Role, int], tuple[Role, int]]:
-        return (Role.CODER, self.config.solutions), (Role.TESTER, self.config.tests)
+        return [group(index) for index in range(len(draws))]
 
 
 def _parse(problem: Problem, role: Role, prompt: tuple[int, ...], completion: Completion) -> Rollout:
