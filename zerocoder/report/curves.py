@@ -1,0 +1,89 @@
+"""Numbers over several runs: means with their spread, and curves over the steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zerocoder.report.logs import RunLog, Series
+
+POINTS = 16  # a smoothed curve is a running mean over about the n-th part of a run
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """A mean over runs, its spread (the sample's standard deviation; None of one run) and the number of runs."""
+
+    mean: float
+    spread: float | None
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Mean over runs at each step that any of them has.
+
+    steps, mean: [n]. spread: [n], the standard deviation over runs, NaN where there is but one.
+    """
+
+    steps: NDArray[np.int64]
+    mean: NDArray[np.float64]
+    spread: NDArray[np.float64]
+
+
+def stat(values: Sequence[float]) -> Stat | None:
+    """Of the values that are numbers; None where there is none."""
+    known = np.array([v for v in values if np.isfinite(v)], np.float64)
+    if not len(known):
+        return None
+    return Stat(float(known.mean()), float(known.std(ddof=1)) if len(known) > 1 else None, len(known))
+
+
+def known(series: Series) -> Series:
+    """Without the steps that measured nothing."""
+    kept = np.isfinite(series.values)
+    return Series(series.steps[kept], series.values[kept])
+
+
+def has(runs: Sequence[RunLog], name: str) -> bool:
+    """Whether any of the runs measured `name`."""
+    return any(name in run.scalars and np.isfinite(run.scalars[name].values).any() for run in runs)
+
+
+def smoothed(series: Series) -> Series:
+    """A running mean over an odd number of points around each, one to a POINTS-th of all; fewer at the ends."""
+    width = len(series.values) // POINTS | 1
+    ones = np.ones(width)
+    sums = np.convolve(series.values, ones, "same")
+    return Series(series.steps, sums / np.convolve(np.ones(len(series.values)), ones, "same"))
+
+
+def curve(runs: Sequence[RunLog], name: str, smooth: bool = False) -> Curve | None:
+    """The mean curve of a scalar; each run is smoothed on its own. None where no run has measured it."""
+    found = [known(run.scalars[name]) for run in runs if name in run.scalars]
+    return mean_curve([smoothed(series) if smooth else series for series in found if len(series.steps)])
+
+
+def mean_curve(found: Sequence[Series]) -> Curve | None:
+    """The mean of curves, step by step over those that have the step."""
+    if not found:
+        return None
+    steps = np.unique(np.concatenate([series.steps for series in found]))
+    table = np.full((len(found), len(steps)), np.nan)  # [runs, n]
+    for row, series in zip(table, found, strict=True):
+        row[np.searchsorted(steps, series.steps)] = series.values
+    counts = np.isfinite(table).sum(axis=0)
+    mean = np.nansum(table, axis=0) / counts
+    squares = np.nansum((table - mean) ** 2, axis=0)
+    spread = np.sqrt(np.divide(squares, counts - 1, out=np.full(len(steps), np.nan), where=counts > 1))
+    return Curve(steps, mean, spread)
+
+
+def part(series: Series, start: float, end: float) -> float:
+    """Mean of a curve's points from share `start` to share `end` of them, at least one; NaN where there is none."""
+    values = known(series).values
+    first, last = int(len(values) * start), max(int(np.ceil(len(values) * end)), 1)
+    return float(values[min(first, len(values) - 1) : last].mean()) if len(values) else float("nan")

@@ -1,0 +1,190 @@
+"""One picture a function: axes and groups in, drawing out.
+
+A group is a label and the runs of one setting with several seeds: its line is their mean, the band around it one
+standard deviation over the seeds to either side. Groups keep their colours from picture to picture. Lines of many steps
+are running means (`curves.smoothed`). What no run of a group has logged is not drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from zerocoder.problems import Role
+from zerocoder.report import style
+from zerocoder.report.curves import Curve, curve, mean_curve
+from zerocoder.report.logs import MOMENTS, RunLog, Series
+from zerocoder.report.timing import COMPONENTS, OTHER, TOTAL, breakdown
+
+Groups = Mapping[str, Sequence[RunLog]]
+
+RANKS = tuple(f"ranks/{n}" for n in range(9))
+"""Shares of matrices by rank; the last is 8 or more."""
+_DASHES: dict[str, Any] = {"solid": "-", "dashed": (0, (3, 1.6)), "dotted": (0, (1, 1.4))}
+_FEW = 12  # points of a line that gets a marker at each
+
+
+def plot_scalar(axes: Axes, groups: Groups, name: str, smooth: bool = True, dash: str = "solid") -> None:
+    """A scalar over the steps."""
+    for number, runs in enumerate(groups.values()):
+        found = curve(runs, name, smooth)
+        if found is not None:
+            _line(axes, found, number, dash)
+    _over_steps(axes)
+
+
+def plot_reward(axes: Axes, groups: Groups, role: Role) -> None:
+    """What a role was rewarded with (solid) and what was true of its answers (dashed): they should rise together.
+
+    For the tester, the part of the reward that says that a test holds, which is what its truth is about.
+    """
+    plot_scalar(axes, groups, "reward/coder" if role is Role.CODER else "reward/tester_valid")
+    plot_scalar(axes, groups, f"truth/{role.value}", dash="dashed")
+
+
+def plot_selection_noise(axes: Axes, groups: Groups) -> None:
+    """The paper's Figure 5: the share of the consensus' solutions that are wrong, on fixed labelled problems."""
+    plot_scalar(axes, groups, "selector/noise", smooth=False)
+    _percent(axes)
+
+
+def plot_heldout(axes: Axes, groups: Groups, metric: str) -> None:
+    """A held-out score over the steps at which it was measured; `metric` as in `eval/<metric>`."""
+    for number, runs in enumerate(groups.values()):
+        found = mean_curve([series for run in runs if (series := heldout(run, metric)) is not None])
+        if found is not None:
+            _line(axes, found, number, "solid")
+    _over_steps(axes)
+    _percent(axes)
+
+
+def heldout(run: RunLog, metric: str) -> Series | None:
+    """A held-out score of a run by step: from its scalars, or from what it wrote before and after."""
+    if f"eval/{metric}" in run.scalars:
+        return run.scalars[f"eval/{metric}"]
+    points = {}
+    for moment, step in zip(MOMENTS, (0, run.steps), strict=True):
+        scores = run.evaluation.get(moment, {})
+        value = scores.get("pass_at", {}).get("1") if metric == "pass_at_1" else scores.get(metric)
+        if value is not None:
+            points[step] = float(value)
+    return Series(np.array(list(points), np.int64), np.array(list(points.values()))) if points else None
+
+
+def plot_time(axes: Axes, groups: Groups, busy: bool = False) -> None:
+    """The parts of Table 5, a bar a group: seconds that a step waited for each or, if `busy`, that each was at work."""
+    names: list[str] = []
+    for label, runs in groups.items():
+        shares = breakdown(runs)
+        if not shares:
+            continue
+        left = 0.0
+        for share in shares:
+            seconds = (share.busy if busy else share.waited).mean
+            if share.component == TOTAL:
+                axes.text(left, len(names), f"  {seconds:.1f} s", va="center", color=style.QUIET)
+                continue
+            axes.barh(len(names), seconds, 0.62, left, color=component_colour(share.component))
+            left += seconds
+        names.append(style.shown(label))
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(max(len(names), 2) - 0.4, -0.6)
+    axes.margins(x=0.15)
+    axes.grid(False)
+    axes.grid(True, axis="x")
+    axes.set_xlabel("seconds a step")
+
+
+def component_colour(component: str) -> str:
+    """Of a part of Table 5."""
+    return style.colour([*COMPONENTS, OTHER].index(component))
+
+
+def plot_ranks(axes: Axes, runs: Sequence[RunLog]) -> None:
+    """How many of a step's matrices have which rank, as areas that fill the step: rank 0 at the bottom."""
+    curves = {name: found for name in RANKS if (found := curve(runs, name, smooth=True)) is not None}
+    steps = np.unique(np.concatenate([found.steps for found in curves.values()]))
+    heights = [np.interp(steps, found.steps, found.mean) for found in curves.values()]
+    axes.stackplot(steps, heights, colors=[rank_colour(name) for name in curves], linewidth=0)
+    _over_steps(axes)
+    _percent(axes)
+    axes.set_ylim(0, 1)
+    if len(steps) > 1:
+        axes.set_xlim(steps[0], steps[-1])
+
+
+def rank_colour(name: str) -> str:
+    """Of a name in RANKS: from dark to light, in any kind of sight."""
+    return to_hex(colormaps["cividis"](RANKS.index(name) / (len(RANKS) - 1)))
+
+
+def plot_consensus(axes: Axes, groups: Groups, of: str = "solutions") -> None:
+    """How many solutions, or of="tests", the selector takes on average."""
+    plot_scalar(axes, groups, {"solutions": "selector/consensus_size", "tests": "selector/consensus_tests"}[of])
+
+
+def plot_duplicates(axes: Axes, groups: Groups, of: str) -> None:
+    """Share of the programs, or of="tests", that repeat another one of their problem."""
+    plot_scalar(axes, groups, f"matrix/duplicate_{of}")
+    _percent(axes)
+
+
+def plot_configuration(axes: Axes, groups: Groups) -> None:
+    """B4's or DyB4's priors over the steps: the powers of ten of beta0 (solid) and of alpha_xy (dashed)."""
+    plot_scalar(axes, groups, "selector/log10_beta0", smooth=False)
+    plot_scalar(axes, groups, "selector/log10_alpha_xy", smooth=False, dash="dashed")
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def group_keys(groups: Groups) -> tuple[list[Line2D], list[str]]:
+    """For a legend: a line a group, and the labels."""
+    lines = [
+        Line2D([], [], color=style.colour(n), marker=style.marker(n) if len(groups) > len(style.PALETTE) else "")
+        for n in range(len(groups))
+    ]
+    return lines, list(groups)
+
+
+def dash_keys(names: Mapping[str, str]) -> tuple[list[Line2D], list[str]]:
+    """For a legend: what `solid`, `dashed` and `dotted` stand for."""
+    return [Line2D([], [], color=style.QUIET, linestyle=_DASHES[dash]) for dash in names], list(names.values())
+
+
+def patch_keys(names: Mapping[str, str]) -> tuple[list[Patch], list[str]]:
+    """For a legend: areas and bars by their colours."""
+    return [Patch(color=colour) for colour in names.values()], list(names)
+
+
+def _line(axes: Axes, found: Curve, number: int, dash: str) -> None:
+    """A mean line with its band."""
+    colour = style.colour(number)
+    few = len(found.steps) <= _FEW
+    axes.plot(
+        found.steps,
+        found.mean,
+        color=colour,
+        linestyle=_DASHES[dash],
+        marker=style.marker(number) if few or number >= len(style.PALETTE) else "",
+        markevery=1 if few else max(len(found.steps) // 6, 1),
+    )
+    if np.isfinite(found.spread).any():
+        low, high = found.mean - found.spread, found.mean + found.spread
+        axes.fill_between(found.steps, low, high, color=colour, alpha=0.15, linewidth=0)
+
+
+def _over_steps(axes: Axes) -> None:
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.yaxis.set_major_locator(MaxNLocator(5))
+    axes.set_xlabel("step")
+
+
+def _percent(axes: Axes) -> None:
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None, symbol=" %"))

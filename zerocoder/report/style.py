@@ -1,0 +1,136 @@
+"""How pictures look: one SVG for light and dark pages, colours that the colour-blind tell apart, the same bytes always.
+
+A picture is drawn in the light colours. Rules inside of it exchange them where a reader prefers dark, and viewers that
+know no such rules show it as it was drawn, on its own white ground.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from math import ceil
+from typing import Any
+
+import matplotlib.style
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+
+GROUND, TEXT, QUIET, RULE = "#ffffff", "#1c2024", "#5f6973", "#dde1e5"
+PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#6b7681")
+"""Okabe and Ito (2008), their yellow left out, which white swallows, and a grey in the place of black."""
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+DARK = {
+    GROUND: "#15181b",
+    TEXT: "#e4e7ea",
+    QUIET: "#98a2ab",
+    RULE: "#343a40",
+    "#0072b2": "#4aa5dd",
+    "#d55e00": "#f08a4b",
+    "#009e73": "#3cc79c",
+    "#cc79a7": "#e29cc4",
+    "#e69f00": "#f0b73f",
+    "#56b4e9": "#8fd0f5",
+    "#6b7681": "#a5b0ba",
+}
+"""Light colour -> dark one; the grounds are those of `zerocoder/page`."""
+PANEL_INCHES = (3.1, 2.3)
+LABEL = 60  # characters of a name in a legend
+
+_STYLE: dict[str, Any] = {
+    "svg.hashsalt": "zerocoder",
+    "svg.fonttype": "path",
+    "text.parse_math": False,  # a name with dollars is a name
+    "font.family": "DejaVu Sans",  # comes with matplotlib
+    "font.size": 8,
+    "axes.titlesize": 9,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.titlepad": 8,
+    "axes.labelsize": 8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.spines.left": False,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "axes.axisbelow": True,
+    "grid.linewidth": 0.7,
+    "lines.linewidth": 1.7,
+    "lines.markersize": 4,
+    "lines.solid_capstyle": "round",
+    "xtick.major.size": 3,
+    "ytick.major.size": 0,
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+    "figure.facecolor": GROUND,
+    "axes.facecolor": GROUND,
+    "axes.edgecolor": RULE,
+    "grid.color": RULE,
+    "text.color": TEXT,
+    "axes.titlecolor": TEXT,
+    "axes.labelcolor": QUIET,
+    "xtick.color": RULE,
+    "ytick.color": RULE,
+    "xtick.labelcolor": QUIET,
+    "ytick.labelcolor": QUIET,
+}
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """Everything drawn inside has this style, whatever the user's own settings of matplotlib are."""
+    with matplotlib.style.context(_STYLE, after_reset=True), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
+        yield
+
+
+def panels(count: int, columns: int = 3, size: tuple[float, float] = PANEL_INCHES) -> tuple[Figure, list[Axes]]:
+    """A figure of `count` panels of `size` inches, row by row, at most `columns` beside each other."""
+    columns = min(columns, count)
+    rows = ceil(count / columns)
+    figure = Figure(figsize=(size[0] * columns, size[1] * rows), layout="constrained")
+    FigureCanvasSVG(figure)
+    grid = figure.subplots(rows, columns, squeeze=False).flatten().tolist()
+    for unused in grid[count:]:
+        unused.remove()
+    return figure, grid[:count]
+
+
+def colour(number: int) -> str:
+    """Of the n-th of several; after the last colour the first again, with another `marker`."""
+    return PALETTE[number % len(PALETTE)]
+
+
+def marker(number: int) -> str:
+    """Of the n-th of several: no two among the first 49 share it and the colour."""
+    return MARKERS[(number + number // len(PALETTE)) % len(MARKERS)]
+
+
+def shown(name: str) -> str:
+    """A name for a legend: on one line, and not longer than there is room for."""
+    text = " ".join("".join(c if c.isprintable() else " " for c in name).split())
+    text = text if len(text) <= LABEL else f"{text[: LABEL // 2 - 1]}…{text[-LABEL // 2 :]}"
+    return f"\N{HAIR SPACE}{text}" if text.startswith("_") else text  # matplotlib hides names with an underscore
+
+
+def legend(figure: Figure, handles: Sequence[Any], names: Sequence[str]) -> None:
+    """One legend for all panels, below them."""
+    columns = max(1, min(len(names), int(13 * figure.get_figwidth() / (max(map(len, names), default=0) + 6))))
+    figure.legend(handles, [shown(name) for name in names], loc="outside lower left", ncols=columns)
+
+
+def svg(figure: Figure) -> str:
+    """The picture; the same figure gives the same text."""
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    rules = "".join(
+        f'[style*="{what}: {light}"]{{{what}:{dark} !important}}'
+        for light, dark in DARK.items()
+        for what in ("fill", "stroke")
+    )
+    drawn = buffer.getvalue()
+    head, closing, rest = drawn.partition("</style>")
+    assert closing, "matplotlib writes a style element"
+    return f"{head}@media (prefers-color-scheme: dark){{{rules}}}{closing}{rest}"
