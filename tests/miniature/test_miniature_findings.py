@@ -49,7 +49,7 @@ def evidence(
 
 
 NOISE = {
-    **{name: (0.3, 0.3, 0.4, 0.4, 0.5, 0.5) for name in (*SELECTORS, *LABELLED)},
+    **dict.fromkeys((*SELECTORS, *LABELLED), (0.3, 0.3, 0.4, 0.4, 0.5, 0.5)),
     "dyb4": (0.3, 0.25, 0.25, 0.2, 0.2, 0.2),
 }
 TIMES = {"Rollout": 6.0, "Execution": 48.0, "Mutation": 36.0, "Calibration": 2.0, "RL training": 8.0}

@@ -122,4 +122,4 @@ def test_mistakes_are_told_in_one_line(argv: list[str], said: str, tmp_path: Pat
 
 def test_the_default_page_is_that_of_the_docs() -> None:
     assert parse([]).seeds == (0, 1, 2) and parse([]).out is None
-    assert PAGE == Path(__file__).parents[2] / "docs" / "miniature.md"
+    assert Path(__file__).parents[2] / "docs" / "miniature.md" == PAGE

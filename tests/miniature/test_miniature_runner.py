@@ -150,4 +150,11 @@ def test_the_pace_is_that_of_the_setting_then_of_the_kind() -> None:
 
 
 def test_durations_in_words() -> None:
-    assert [in_words(s) for s in (0.4, 61, 125, 3599, 3600, 7500)] == ["0 s", "61 s", "2 min", "1 h 00 min", "1 h 00 min", "2 h 05 min"]
+    assert [in_words(s) for s in (0.4, 61, 125, 3599, 3600, 7500)] == [
+        "0 s",
+        "61 s",
+        "2 min",
+        "1 h 00 min",
+        "1 h 00 min",
+        "2 h 05 min",
+    ]

@@ -5,22 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-
 from zerocoder.miniature.findings import Evidence
 from zerocoder.miniature.pace import Used
 from zerocoder.miniature.plan import BASE, SETTINGS, Plan
 from zerocoder.miniature.scores import read_scores
 from zerocoder.report.logs import RunLog, read_run
-
-STAGES: Mapping[str, tuple[str, ...]] = {
-    "Rollout": ("rollout",),
-    "Execution": ("execution",),
-    "Mutation": ("mutation",),
-    "Calibration": ("calibration",),
-    "RL training": ("reference", "training", "sync"),
-}
-"""The rows of the paper's Table 5, as the stages of `time/...`."""
+from zerocoder.report.timing import TOTAL, breakdown
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,25 +39,18 @@ def read(plan: Plan) -> Left:
         for name, by_seed in logs.items()
     }
     times = {
-        name: {seed: shares(busy) for seed, log in by_seed.items() if (busy := seconds(log, "time/busy_"))}
+        name: {seed: shares for seed, log in by_seed.items() if (shares := at_work(log))}
         for name, by_seed in logs.items()
     }
     used = [u for run in plan.runs if (u := Used.read(run.folder)) is not None]
     return Left(Evidence(scores, noise, times), logs, _missing(plan, logs, scores), tuple(used))
 
 
-def seconds(log: RunLog, kind: str) -> dict[str, float]:
-    """Mean seconds a step of each row of Table 5, `kind` being `time/` (waited for) or `time/busy_` (at work)."""
-    means = {tag: float(np.nanmean(series.values)) for tag, series in log.scalars.items()}
-    if f"{kind}rollout" not in means:
-        return {}
-    return {row: sum(means.get(kind + stage, 0.0) for stage in stages) for row, stages in STAGES.items()}
-
-
-def shares(by_row: Mapping[str, float]) -> dict[str, float]:
-    """Seconds as percent of their sum."""
-    total = sum(by_row.values())
-    return {row: 100 * value / total for row, value in by_row.items()}
+def at_work(log: RunLog) -> dict[str, float]:
+    """Of the time that the parts of a step are at work, what each takes, in percent; empty where none was logged."""
+    shares = {share.component: share.busy.mean for share in breakdown([log])}
+    total = shares.pop(TOTAL, 0.0)
+    return {part: 100 * seconds / total for part, seconds in shares.items()} if total else {}
 
 
 def _missing(

@@ -28,7 +28,7 @@ class Evidence:
     """What the runs left.
 
     noise: setting -> seed -> selector/noise over the steps, in [0, 1].
-    times: setting -> seed -> stage of Table 5 -> its share of the time at work, in percent.
+    times: setting -> seed -> part of a step (Table 5) -> its share of the time at work, in percent.
     """
 
     scores: Scores
@@ -314,7 +314,7 @@ def near_oracle(evidence: Evidence) -> Finding:
 
 def verifier_dominates(evidence: Evidence) -> Finding:
     times = evidence.times.get("dyb4", {}).values()
-    found = estimate([t["Execution"] + t["Mutation"] - 50 for t in times])
+    found = estimate([t.get("Execution", 0.0) + t.get("Mutation", 0.0) - 50 for t in times])
     return _finding(
         "5.3", "Execution and mutation dominate the time of a step.",
         "together they take more than half of the time at work",
@@ -324,7 +324,7 @@ def verifier_dominates(evidence: Evidence) -> Finding:
 
 def cheap_calibration(evidence: Evidence) -> Finding:
     times = evidence.times.get("dyb4", {}).values()
-    found = estimate([CHEAP - t["Calibration"] for t in times])
+    found = estimate([CHEAP - t.get("Calibration", 0.0) for t in times])
     return _finding(
         "5.3", "Calibration takes only a small fraction of the time of a step.",
         f"it takes less than {CHEAP:g} % of the time at work",

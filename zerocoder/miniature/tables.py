@@ -8,11 +8,14 @@ from statistics import fmean, stdev
 
 from zerocoder.evaluation.paper import published
 from zerocoder.evaluation.report.markdown import escaped, table
-from zerocoder.miniature.evidence import STAGES, Left, seconds, shares
+from zerocoder.miniature.evidence import Left
 from zerocoder.miniature.findings import LABELLED, PAPER, Finding, Part
 from zerocoder.miniature.plan import BASE, SELECTORS, SETTINGS, TAUS, Plan
 from zerocoder.miniature.scores import AVG, CAVG, TAVG, Checkpoint, columns
+from zerocoder.report.curves import Stat
 from zerocoder.report.logs import RunLog
+from zerocoder.report.timing import PAPER as IN_PAPER
+from zerocoder.report.timing import TOTAL, breakdown
 
 AVERAGES = (CAVG, TAVG, AVG)
 NOTHING = "–"
@@ -91,18 +94,20 @@ def _ranks(log: RunLog) -> dict[int, int]:
 
 
 def table_5(left: Left) -> str:
-    """Seconds and shares of a step of dyb4, mean over steps, then mean and spread over seeds."""
-    waited = [found for log in left.logs["dyb4"].values() if (found := seconds(log, "time/"))]
-    busy = [found for log in left.logs["dyb4"].values() if (found := seconds(log, "time/busy_"))]
+    """Seconds and shares of a step of dyb4: means over steps, then mean and spread over seeds."""
+    parts = breakdown(list(left.logs["dyb4"].values()))
+    whole = next((part.busy.mean for part in parts if part.component == TOTAL), 0.0)
     rows = [
-        [row, *(mean_and_spread((by[row] for by in found), 2 if i % 2 == 0 else 1) for i, found in enumerate(
-            (busy, [shares(by) for by in busy], waited, [shares(by) for by in waited])))]
-        for row in STAGES
+        [part.component, _seconds(part.busy), f"{100 * part.busy.mean / whole:.1f}", _seconds(part.waited),
+         f"{100 * part.fraction:.1f}", f"*{IN_PAPER[part.component]:.1f}*" if part.component in IN_PAPER else NOTHING]
+        for part in parts
     ]  # fmt: skip
-    rows.append(["Total", mean_and_spread((sum(by.values()) for by in busy), 2), "",
-                 mean_and_spread((sum(by.values()) for by in waited), 2), ""])  # fmt: skip
-    header = ["", "at work (s)", "at work (%)", "waited for (s)", "waited for (%)"]
-    return table(header, ["---", *["---:"] * 4], rows)
+    header = ["", "at work (s)", "at work (%)", "waited for (s)", "waited for (%)", "*paper (%)*"]
+    return table(header, ["---", *["---:"] * 5], rows)
+
+
+def _seconds(found: Stat) -> str:
+    return f"{found.mean:.2f}" + ("" if found.spread is None else f" ± {found.spread:.2f}")
 
 
 def verdicts_table(found: Sequence[Finding]) -> str:
