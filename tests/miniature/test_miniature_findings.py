@@ -99,8 +99,8 @@ def holds(found: dict[str, Verdict], words: str) -> Verdict:
 
 def test_both_roles_must_gain() -> None:
     assert holds(world(dyb4=(50, 29)), "DyB4 improves both roles") is NO
-    assert holds(world(dyb4=(50, 29)), "test generation.") is NO
-    assert holds(world(dyb4=(50, 29)), "in code generation") is YES
+    assert holds(world(dyb4=(50, 29)), "same labels in test generation") is NO
+    assert holds(world(dyb4=(50, 29)), "same labels in code generation") is YES
 
 
 def test_a_selector_ahead_of_all_others_in_both_roles_dominates() -> None:

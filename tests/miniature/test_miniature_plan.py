@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,13 +12,13 @@ import pytest
 from zerocoder.compose import load
 from zerocoder.miniature import plan as planning
 from zerocoder.miniature.__main__ import PAGE, evaluations, main, parse, training
-from zerocoder.miniature.plan import FIXED, SETTINGS, Plan, deciding, make_plan
+from zerocoder.miniature.plan import FIXED, SETTINGS, Plan, Run, add
 from zerocoder.problems import ZeroCoderError
 
 
-@pytest.fixture(scope="module")
-def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
-    return make_plan(tmp_path_factory.mktemp("runs"), (0, 1), None, ("data.limit=40",), 20)
+@pytest.fixture
+def plan(at: Callable[[Path], Plan], tmp_path: Path) -> Plan:
+    return at(tmp_path)
 
 
 def test_every_setting_of_the_tables_has_a_run_for_every_seed(plan: Plan) -> None:
@@ -48,15 +49,22 @@ def test_runs_that_filter_alike_share_their_ranks(plan: Plan) -> None:
     assert plan.run("dyb4", 1).ranks != of["dyb4"]
 
 
-def test_what_decides_a_run_is_in_its_folder(plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = load(["data.limit=40", *FIXED])
-    assert deciding(config) == deciding(load(["data.limit=40", *FIXED, "trainer.root=elsewhere", "verifier.workers=2"]))
-    assert deciding(config) != deciding(load(["data.limit=40", *FIXED, "rollout.temperature=1.0"]))
-    again = make_plan(plan.root, (0, 1), None, ("data.limit=40",), 20)
-    assert again == plan
+def test_what_decides_a_run_is_in_its_folder(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    def folder(*overrides: str) -> Path:
+        runs: dict[str, Run] = {}
+        add(runs, SETTINGS[0], load([*plan.runs[0].overrides, *FIXED, *overrides]), (), plan.root)
+        (run,) = runs.values()
+        return run.folder
+
+    same = plan.runs[0].folder
+    assert same.parent == plan.root / "dyb4" / "seed0"
+    assert folder() == folder("trainer.root=elsewhere", "verifier.workers=2") == same
+    assert len({same, folder("rollout.temperature=1.0"), folder("trainer.max_steps=7")}) == 3
     monkeypatch.setattr(planning, "weights_digest", lambda model: "other weights")
-    other = make_plan(plan.root, (0, 1), None, ("data.limit=40",), 20)
-    assert not {run.folder for run in other.runs} & {run.folder for run in plan.runs}
+    assert folder() != same
+    monkeypatch.undo()
+    monkeypatch.setattr(planning, "_training", lambda config: "other problems")
+    assert folder() != same
 
 
 def test_weights_are_known_by_their_content(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def write_page(plan: Plan, file: Path) -> list[Finding]:
 
 
 def _head(plan: Plan, left: Left) -> list[str]:
-    done = len(plan.runs) - sum(" evaluated" not in line for line in left.missing)
+    done = sum(run.seed in left.evidence.scores[run.settings[0]] for run in plan.runs)
     steps = sorted({run.steps for run in plan.runs})
     problems = ", ".join(f"{count} of {difficulty}" for difficulty, count in plan.problems.items())
     parts = [
