@@ -138,6 +138,7 @@ def build_trainer(
     import lightning as L
     from lightning.fabric.plugins.environments import LightningEnvironment
 
+    from callbacks.build import build_callbacks
     from zerocoder.checkpoint_io import StreamedCheckpointIO
     from zerocoder.strategies import build_strategy
 
@@ -160,40 +161,6 @@ def build_trainer(
         enable_model_summary=False,
         log_every_n_steps=1,
     )
-
-
-def build_callbacks(
-    config: Config, run: RunFolder, module: ZeroCoderModule, data: ProblemDataModule
-) -> list[L.Callback]:
-    """In the order in which they see a step; Checkpoints has to be the last."""
-    from hydra.utils import instantiate
-
-    from callbacks.checkpoints import Checkpoints
-    from callbacks.metrics import Metrics
-    from callbacks.progress import ProgressBar
-    from callbacks.recalibration import Recalibration
-    from callbacks.reward_schedule import RewardSchedule
-    from callbacks.samples import Samples
-    from callbacks.selection_noise import SelectionNoise
-    from callbacks.weight_sync import WeightSync
-
-    chosen, metrics = config.callbacks, Metrics()
-    callbacks: list[L.Callback] = [
-        WeightSync(),
-        Recalibration(data.calibration, chosen.recalibration.every),
-        RewardSchedule(config.algorithm.lambda_low, config.algorithm.lambda_high),
-        metrics,
-    ]
-    if chosen.samples is not None and module.world.is_main:
-        callbacks.append(Samples(run, chosen.samples.every, chosen.samples.problems))
-    if chosen.selection_noise is not None:
-        probe = data.labelled_probe(chosen.selection_noise.problems)
-        callbacks.append(SelectionNoise(probe, chosen.selection_noise.every))
-    if chosen.progress and module.world.is_main:
-        callbacks.append(ProgressBar(metrics))
-    callbacks += [instantiate(node) for node in chosen.extra]
-    every, keep = (chosen.checkpoints.every, chosen.checkpoints.keep) if chosen.checkpoints else (None, 1)
-    return [*callbacks, Checkpoints(run, module.sampler.tokenizer, every, keep)]
 
 
 def build_logger(config: Config, run: RunFolder) -> TensorBoardLogger:
@@ -292,10 +259,9 @@ def finish(
     after: Scores | None,
 ) -> None:
     """Write summary.json and print the table before -> after."""
-    from callbacks.metrics import Metrics
+    from callbacks.build import seen_by
     from zerocoder.evaluation.report import comparison_table, summary
 
-    metrics = next(c for c in trainer.callbacks if isinstance(c, Metrics))  # type: ignore[attr-defined]
     scores = {"before": before, "after": after}
     run.write_summary(
         {
@@ -303,7 +269,7 @@ def finish(
             "checkpoint": str(run.checkpoint_path(trainer.global_step).relative_to(run.path)),
             "training_problems": len(data.training),
             "ranks": {} if data.filter_report is None else data.filter_report.ranks,
-            "last_step": metrics.latest,
+            **seen_by(trainer.callbacks),  # type: ignore[attr-defined]
             **{f"heldout_{k}": summary(v) for k, v in scores.items() if v is not None},
         }
     )

@@ -9,6 +9,7 @@ from typing import Any
 import lightning as L
 import numpy as np
 
+from callbacks.diversity import diversity_scalars
 from zerocoder.execution import Verdict
 from zerocoder.module import StepResult, ZeroCoderModule
 from zerocoder.mutation_testing import fate_shares
@@ -16,11 +17,14 @@ from zerocoder.problems import Role
 from zerocoder.selection.b4 import B4
 from zerocoder.selection.dyb4 import DyB4
 
-STAGES = ("rollout", "execution", "mutation", "calibration", "reference", "training", "sync", "probe")
+STAGES = ("rollout", "execution", "mutation", "calibration", "reference", "training", "truth", "sync", "probe")
 
 
 class Metrics(L.Callback):
-    """Logs scalars of a step's result. `latest` holds them for the progress bar and the run's summary."""
+    """Logs scalars of a step's result, and what other callbacks measure.
+
+    `latest` holds the last step's for the progress bar and the run's summary, on rank 0.
+    """
 
     def __init__(self) -> None:
         self.latest: dict[str, float] = {}
@@ -36,6 +40,7 @@ class Metrics(L.Callback):
         scalars = {
             **reward_scalars(result),
             **matrix_scalars(result),
+            **diversity_scalars(result),
             **mutant_scalars(result),
             **selector_scalars(pl_module, result),
             **schedule_scalars(pl_module),
@@ -43,9 +48,14 @@ class Metrics(L.Callback):
             **rollout_scalars(result),
             **time_scalars(result),
         }
-        self.latest = scalars
+        self.latest = {}
+        self.write(trainer, scalars, result.step)
+
+    def write(self, trainer: L.Trainer, scalars: dict[str, float], step: int) -> None:
+        """Write scalars down; of several ranks only the first does."""
+        self.latest |= scalars
         if trainer.logger is not None:
-            trainer.logger.log_metrics(scalars, step=result.step)
+            trainer.logger.log_metrics(scalars, step=step)
 
 
 def reward_scalars(result: StepResult) -> dict[str, float]:

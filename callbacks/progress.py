@@ -69,6 +69,7 @@ def step_line(step: int, steps: int, role: Role, metrics: dict[str, float]) -> s
     detail = ""
     if role is Role.TESTER:
         detail = f" (valid {metrics['reward/tester_valid']:.2f}, mutation {metrics['reward/tester_mutation']:.2f})"
+    true = f"  true {metrics[f'truth/{role.value}']:.2f}" if f"truth/{role.value}" in metrics else ""
     times = ", ".join(f"{s} {metrics[f'time/{s}']:.1f}" for s in STAGES if metrics.get(f"time/{s}", 0) >= 0.05)
     calibrated = ""
     if "selector/calibration_accuracy" in metrics:
@@ -78,6 +79,6 @@ def step_line(step: int, steps: int, role: Role, metrics: dict[str, float]) -> s
         )
     rank = f"  rank {metrics['matrix/rank']:.1f}" if "matrix/rank" in metrics else ""
     return (
-        f"step {step:>{width}}/{steps} {role.value:<6} reward {reward:5.2f}{detail}{rank}{calibrated}  "
-        f"{metrics['time/step']:.1f}s ({times})"
+        f"step {step:>{width}}/{steps} {role.value:<6} reward {reward:5.2f}{detail}{true}{rank}{calibrated}"
+        f"  {metrics['time/step']:.1f}s ({times})"
     )

@@ -102,6 +102,7 @@ class ProblemDataModule(L.LightningDataModule):
                 f"all {len(self.candidates)} training problems have prompts over model.max_prompt_tokens="
                 f"{self.run.model.max_prompt_tokens}; raise it"
             )
+        self.candidates = fitting
         kept = self._filtered(fitting, policy, sampler, executor) if self.config.tau else fitting
         self.calibration = self._choose_calibration(kept)
         self.training = self._as_trained_on(kept)
@@ -166,15 +167,32 @@ class ProblemDataModule(L.LightningDataModule):
         return self._sampled(labelled, wanted, "calibration set")
 
     def labelled_probe(self, size: int) -> list[Problem]:
-        """A fixed sample of labelled training candidates to measure the selection on; none where no labels exist."""
-        return self._sampled([p for p in self.candidates if p.label is not None], size, "probe")
+        """A fixed sample of labelled training candidates to measure the policy on; none where no labels exist.
+
+        Calibration problems are passed over. Runs that differ in them have all but as many of their samples in common.
+        """
+        labelled, taken = [p for p in self.candidates if p.label is not None], {p.id for p in self.calibration}
+        free = [i for i in self._order(len(labelled), "probe") if labelled[i].id not in taken]
+        return [labelled[i] for i in sorted(free[:size])]
+
+    def labelled_training(self) -> list[Problem]:
+        """What is trained on without a label, with it, to measure by: never to be handed to the module.
+
+        Everything that is trained on, where all of it keeps its label; without those that have none.
+        """
+        watched = {p.id for p in self.training if p.label is None} or {p.id for p in self.training}
+        return [p for p in self.candidates if p.id in watched and p.label is not None and p.label.tests]
 
     def _sampled(self, problems: list[Problem], size: int | None, what: str) -> list[Problem]:
         """A seeded sample in the problems' own order."""
         if size is None or size >= len(problems):
             return problems
-        order = np.random.default_rng(request_seed(self.run.trainer.seed, what)).permutation(len(problems))
-        return [problems[i] for i in sorted(order[:size])]
+        return [problems[i] for i in sorted(self._order(len(problems), what)[:size])]
+
+    def _order(self, count: int, what: str) -> list[int]:
+        """The numbers below `count` in a seeded order."""
+        order: list[int] = np.random.default_rng(request_seed(self.run.trainer.seed, what)).permutation(count).tolist()
+        return order
 
     def batch(self, step: int) -> list[Problem]:
         """The problems of a step, over all ranks: a seeded permutation a pass, its remainder below a batch left out."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import copy
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -111,6 +111,7 @@ class ZeroCoderModule(L.LightningModule):
         self.clock = Clock()
         self.interrupts = interrupts(self.world)
         self.result: StepResult | None = None
+        self.listeners: list[Callable[[Sequence[Assessed]], None]] = []  # told this rank's problems with their rewards
 
     @property
     def role(self) -> Role:
@@ -126,6 +127,8 @@ class ZeroCoderModule(L.LightningModule):
             with self.clock("reference"):
                 samples = self.learner.with_reference(training_samples(turn.role, groups), self.device)
             problems = assessment.collect()
+        for listener in self.listeners:
+            listener(problems)
         advantages = [group_advantages(p.rewards.total, p.rewards.mask) for p in problems]
         with self.clock("training"):
             update = self.update(experience(samples, advantages), turn.step)

@@ -15,13 +15,14 @@ from zerocoder.answers import parse_program, parse_test
 from zerocoder.datasets.builtin import Builtin
 from zerocoder.datasets.families.core import Split, split_of
 from zerocoder.nano import MODEL_DIR
-from zerocoder.nano.pretrain import Recipe, draw_window, pretrain
-from zerocoder.nano.text import TESTER_SHARE, as_problem, draw_turn
+from zerocoder.nano.pretrain import Phase, Recipe, draw_window, pretrain
+from zerocoder.nano.text import BROAD, CORE, Text, as_problem, draw_turn
 from zerocoder.problems import Problem, Program, Role, TestCase, ZeroCoderError
 from zerocoder.prompting import prompt_ids
 from zerocoder.prompts import PromptStyle, messages
 
-TINY = Recipe(steps=4, width=32, layers=1, heads=2, feedforward=32, vocabulary=400, save_every=2)
+PHASES = (Phase("broad", 2), Phase("core", 3, rate=0.5))
+TINY = Recipe(phases=PHASES, width=32, layers=1, heads=2, feedforward=32, vocabulary=400, save_every=2)
 
 
 def test_the_shipped_folder_is_small_and_plain() -> None:
@@ -35,18 +36,20 @@ def test_the_shipped_folder_is_small_and_plain() -> None:
 
 def test_training_and_heldout_problems_never_occur_in_the_text() -> None:
     source = Builtin()
-    known = {p.statement for p in [*source.train(), *source.heldout()]}
+    validation = Builtin(heldout_split="validation").heldout()
+    known = {p.statement for p in [*source.train(), *validation, *source.heldout()]}
     assert len(known) > 450
     rng = Random("another seed than any run's")
     for i in range(6000):
-        pipeline = draw_turn(rng, i / 6000).pipeline
+        pipeline = draw_turn(rng, CORE if i % 2 else BROAD, i / 6000).pipeline
         assert split_of(pipeline.composition) is Split.PRETRAIN
         assert pipeline.statement not in known
 
 
-def test_turns_are_the_prompts_that_training_uses_and_parse() -> None:
+@pytest.mark.parametrize("text", [BROAD, CORE], ids=["broad", "core"])
+def test_turns_are_the_prompts_that_training_uses_and_parse(text: Text) -> None:
     rng = Random(1)
-    turns = [draw_turn(rng) for _ in range(1500)]
+    turns = [draw_turn(rng, text) for _ in range(1500)]
     for turn in turns:
         problem = as_problem(turn.pipeline)
         assert turn.prompt == messages(problem, turn.role, PromptStyle.COMPACT)[-1]["content"]
@@ -54,7 +57,7 @@ def test_turns_are_the_prompts_that_training_uses_and_parse() -> None:
         parsed = (parse_program if turn.role is Role.CODER else parse_test)(turn.answer, named)
         assert isinstance(parsed, Program | TestCase), (turn.answer, parsed)
     share = sum(t.role is Role.TESTER for t in turns) / len(turns)
-    assert share == pytest.approx(TESTER_SHARE, abs=0.05)
+    assert share == pytest.approx(text.tester_share, abs=0.05)
 
 
 def test_sampling_sees_the_tokens_of_pre_training() -> None:
@@ -70,11 +73,24 @@ def test_sampling_sees_the_tokens_of_pre_training() -> None:
 
 def test_text_repeats_with_its_seed() -> None:
     tokenizer = AutoTokenizer.from_pretrained(MODEL_DIR)
-    a, b, c = (draw_window(Recipe(seed=s), 3, 0.5, tokenizer) for s in (0, 0, 1))
+    a, b, c = (draw_window(Recipe(seed=s), 3, CORE, 0.5, tokenizer) for s in (0, 0, 1))
     assert torch.equal(a[0].tokens, b[0].tokens) and a[0].tokens.tolist() != c[0].tokens.tolist()
 
 
-def test_pretraining_resumes_to_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_rate_rises_stays_and_falls_in_every_phase() -> None:
+    phase = Phase("core", 100, rate=0.5, warmup=0.02, decay=0.5)
+    assert [phase.factor(done) for done in (1, 2, 50, 75, 100)] == pytest.approx([0.275, 0.5, 0.5, 0.25, 0.0])
+    recipe = Recipe(phases=(Phase("broad", 2), Phase("core", 3)))
+    assert recipe.steps == 5
+    assert [recipe.at(step) for step in (0, 1, 2, 4, 5)] == [(0, 0), (0, 1), (1, 0), (1, 2), (1, 3)]
+    assert [p.steps for p in Recipe().shortened(32).phases] == [22, 10]
+
+
+@pytest.mark.parametrize("killed_at", [2, 3])
+def test_pretraining_resumes_to_the_same_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_at: int
+) -> None:
+    """Whether it is killed between two phases or within one."""
     from zerocoder.nano import pretrain as module
 
     monkeypatch.setattr(module, "WINDOW", 64)
@@ -87,12 +103,12 @@ def test_pretraining_resumes_to_the_same_weights(tmp_path: Path, monkeypatch: py
 
     train_batch = module.Pretraining.train_batch
 
-    def dies_after_three(self: module.Pretraining, batch: module.Batch) -> float:
-        if self.step == 3:
+    def dies(self: module.Pretraining, batch: module.Batch) -> float:
+        if self.step == killed_at:
             raise Killed
         return train_batch(self, batch)
 
-    monkeypatch.setattr(module.Pretraining, "train_batch", dies_after_three)
+    monkeypatch.setattr(module.Pretraining, "train_batch", dies)
     with pytest.raises(Killed):
         pretrain(TINY, tmp_path / "broken", quiet)
     assert not (tmp_path / "broken").exists()
@@ -109,4 +125,4 @@ def test_a_state_of_another_recipe_is_refused(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(module, "TOKENIZER_TURNS", 300)
     pretrain(TINY, tmp_path / "model", Console(quiet=True))
     with pytest.raises(ZeroCoderError, match="belongs to a run with other settings"):
-        pretrain(Recipe(seed=9, steps=4, vocabulary=400, layers=1), tmp_path / "model", Console(quiet=True))
+        pretrain(Recipe(seed=9, phases=PHASES, vocabulary=400, layers=1), tmp_path / "model", Console(quiet=True))

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import tiny_policy, tiny_tokenizer
 
-from zerocoder.rollout.decoding import TransformersEngine, draw
+from zerocoder.rollout.decoding import TransformersEngine
+from zerocoder.rollout.drawing import draw
 from zerocoder.rollout.engine import Completion, Request, Sampling, request_seed
 
 PROMPTS = [(5, 9, 7, 30, 41), (12,), (80, 81, 82, 83, 84, 85, 86, 87, 88, 89), (200, 100)]

@@ -17,6 +17,8 @@ from zerocoder.config.callbacks import (
     RecalibrationConfig,
     SamplesConfig,
     SelectionNoiseConfig,
+    TruthConfig,
+    WarningsConfig,
 )
 from zerocoder.config.data import DataConfig
 from zerocoder.config.model import ArchitectureConfig, DType, LoraConfig, ModelConfig
@@ -48,6 +50,8 @@ __all__ = [
     "Sharding",
     "TestUnit",
     "TrainerConfig",
+    "TruthConfig",
+    "WarningsConfig",
     "require",
     "require_one_of",
 ]

@@ -46,11 +46,30 @@ class SelectionNoiseConfig:
     every: int = 20
     """Steps between measurements."""
     problems: int = 32
-    """Labelled training problems, a fixed seeded sample, whose labels are read for this measurement only."""
+    """Labelled training problems, a fixed seeded sample, whose labels are read for this measurement only; those that
+    calibrate the selector are not among them."""
 
     def __post_init__(self) -> None:
         require(self.every > 0, "callbacks.selection_noise.every", "> 0", self.every)
         require(self.problems > 0, "callbacks.selection_noise.problems", "> 0", self.problems)
+
+
+@dataclass(frozen=True)
+class TruthConfig:
+    every: int = 1
+    """Turns of each role between measurements; 1 measures every step."""
+
+    def __post_init__(self) -> None:
+        require(self.every > 0, "callbacks.truth.every", "> 0", self.every)
+
+
+@dataclass(frozen=True)
+class WarningsConfig:
+    window: int = 10
+    """Steps (of a role, where it is about one) that are compared with as many before."""
+
+    def __post_init__(self) -> None:
+        require(self.window > 1, "callbacks.warnings.window", "> 1", self.window)
 
 
 @dataclass(frozen=True)
@@ -61,6 +80,8 @@ class CallbacksConfig:
     samples: SamplesConfig | None = field(default_factory=SamplesConfig)
     recalibration: RecalibrationConfig = field(default_factory=RecalibrationConfig)
     selection_noise: SelectionNoiseConfig | None = field(default_factory=SelectionNoiseConfig)
+    truth: TruthConfig | None = field(default_factory=TruthConfig)
+    warnings: WarningsConfig | None = field(default_factory=WarningsConfig)
     progress: bool = True
     extra: list[dict[str, Any]] = field(default_factory=list)
     """Further Lightning callbacks, each a node with `_target_` (the class) and its arguments."""

@@ -13,6 +13,7 @@ from random import Random
 from zerocoder.datasets.families.core import Pipeline, Split, compile_function, literal, split_of
 from zerocoder.datasets.families.handwritten import HANDWRITTEN, Handwritten
 from zerocoder.datasets.families.sampling import (
+    CORE_WEIGHTS,
     attempt,
     bugs,
     draw_composition,
@@ -23,7 +24,7 @@ from zerocoder.datasets.families.sampling import (
 from zerocoder.problems import Label, Problem, TestCase, ZeroCoderError
 
 SOURCE = "builtin"
-LENGTHS = {2: 0.7, 3: 0.3}  # share of the compositions by number of steps
+LENGTHS = {2: 0.8, 3: 0.2}  # share of the compositions by number of steps
 RESERVED_WORDING = 0.3  # of the steps of a held-out problem that have a reserved wording
 TESTS = 8  # labelled tests a problem
 CANDIDATES = 60  # inputs from which they are chosen
@@ -72,7 +73,7 @@ def draw_pipelines(split: Split, count: int) -> list[Pipeline]:
     wording = 0.0 if split is Split.TRAIN else RESERVED_WORDING
     found: dict[tuple[str, ...], Pipeline] = {}
     while len(found) < count:
-        composition = draw_composition(rng, LENGTHS)
+        composition = draw_composition(rng, LENGTHS, CORE_WEIGHTS)
         if composition not in found and split_of(composition) is split and is_sound(composition):
             found[composition] = word_pipeline(composition, rng, reserved_wording=wording)
     return list(found.values())

@@ -37,12 +37,14 @@ def pretrain(arguments: argparse.Namespace) -> int:
     from zerocoder.nano.pretrain import Recipe
     from zerocoder.nano.pretrain import pretrain as run
 
-    steps = Recipe().steps if arguments.steps is None else arguments.steps
-    if steps < 1:
-        raise ZeroCoderError(f"--steps must be at least 1, got {steps}")
+    recipe = Recipe(seed=arguments.seed)
+    if arguments.steps is not None:
+        if arguments.steps < len(recipe.phases):
+            raise ZeroCoderError(f"--steps must be at least {len(recipe.phases)}, one a phase, got {arguments.steps}")
+        recipe = recipe.shortened(arguments.steps)
     if arguments.out.exists():
         raise ZeroCoderError(f"--out {arguments.out} exists already; name a new folder")
-    run(Recipe(seed=arguments.seed, steps=steps), arguments.out, Console(stderr=True))
+    run(recipe, arguments.out, Console(stderr=True))
     return 0
 
 

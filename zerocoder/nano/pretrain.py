@@ -1,7 +1,8 @@
 """Pre-trains zerocoder-nano from nothing on the CPU: seeded, with progress, resumable after a kill.
 
 The text is endless and drawn window by window from `Random(f"{seed}:{window}")`, so the position in it is one
-integer. Weights, both optimizers and that integer go into one state file, written whole or not at all. Turns are
+integer. Weights, both optimizers and that integer go into one state file, written whole or not at all. The training has phases,
+each with a text and a schedule of its own: first all kinds of values, then those of the built-in problems. Turns are
 bucketed by length and padded on the right; the loss counts answer tokens only, and only they reach the output layer.
 """
 
@@ -10,7 +11,7 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -23,7 +24,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from zerocoder.files import new_dir, write_bytes
 from zerocoder.nano.muon import Muon
-from zerocoder.nano.text import Turn, draw_turn
+from zerocoder.nano.text import BROAD, CORE, Text, Turn, draw_turn
 from zerocoder.nano.tokenizer import CONTEXT, END, train_tokenizer, wrap
 from zerocoder.problems import ZeroCoderError
 
@@ -34,12 +35,31 @@ TOKENIZER_TURNS = 8000
 IGNORE = -100
 
 
+TEXTS: dict[str, Text] = {"broad": BROAD, "core": CORE}
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A part of the training with a text, a schedule and optimizers of its own."""
+
+    text: str  # one of TEXTS
+    steps: int
+    rate: float = 1.0  # times the recipe's learning rates
+    warmup: float = 0.02  # share of the steps
+    decay: float = 0.45  # share of the steps over which the rate falls linearly to zero
+
+    def factor(self, done: int) -> float:
+        """Learning-rate factor after `done` of its steps: linear warm-up, flat, linear decay to zero."""
+        share = done / self.steps
+        return self.rate * min(1.0, (share + 1e-3) / self.warmup, max(0.0, 1 - share) / self.decay)
+
+
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """Everything that decides the weights."""
 
     seed: int = 0
-    steps: int = 2200
+    phases: tuple[Phase, ...] = (Phase("broad", 2200), Phase("core", 1000, rate=0.7, decay=0.6))
     batch_tokens: int = 4096
     vocabulary: int = 768
     width: int = 192
@@ -49,9 +69,24 @@ class Recipe:
     muon_lr: float = 3e-3  # hidden matrices
     adam_lr: float = 3e-3  # embeddings and norms
     weight_decay: float = 0.01
-    warmup: float = 0.02  # share of the steps
-    decay: float = 0.45  # share of the steps over which the rate falls linearly to zero
     save_every: int = 200
+
+    @property
+    def steps(self) -> int:
+        return sum(phase.steps for phase in self.phases)
+
+    def shortened(self, steps: int) -> Recipe:
+        """The same in about `steps` steps, at least one a phase."""
+        share = steps / self.steps
+        return replace(self, phases=tuple(replace(p, steps=max(1, round(share * p.steps))) for p in self.phases))
+
+    def at(self, step: int) -> tuple[int, int]:
+        """(index of the phase, steps of it that are done) after `step` steps; in the end those of the last one."""
+        for index, phase in enumerate(self.phases):
+            if step < phase.steps or index == len(self.phases) - 1:
+                return index, step
+            step -= phase.steps
+        raise ValueError("a recipe needs a phase")
 
     def config(self, tokenizer: PreTrainedTokenizerFast) -> LlamaConfig:
         return LlamaConfig(
@@ -80,14 +115,16 @@ class Batch:
 
 def build_tokenizer(recipe: Recipe) -> PreTrainedTokenizerFast:
     rng = Random(f"{recipe.seed}:tokenizer")
-    turns = [draw_turn(rng) for _ in range(TOKENIZER_TURNS)]
+    turns = [draw_turn(rng, BROAD) for _ in range(TOKENIZER_TURNS)]
     return train_tokenizer((f"{turn.prompt}\n{turn.answer}" for turn in turns), recipe.vocabulary)
 
 
-def draw_window(recipe: Recipe, window: int, progress: float, tokenizer: PreTrainedTokenizerFast) -> list[Batch]:
+def draw_window(
+    recipe: Recipe, window: int, text: Text, progress: float, tokenizer: PreTrainedTokenizerFast
+) -> list[Batch]:
     """The batches of one window of the text, in random order."""
     rng = Random(f"{recipe.seed}:{window}")
-    turns = [draw_turn(rng, progress) for _ in range(WINDOW)]
+    turns = [draw_turn(rng, text, progress) for _ in range(WINDOW)]
     rows = sorted(_encode(turns, tokenizer), key=lambda row: len(row[0]))
     batches, start = [], 0
     while start < len(rows):
@@ -125,41 +162,45 @@ class Pretraining:
         self.recipe, self.out = recipe, out
         self.tokenizer = build_tokenizer(recipe)
         self.model = LlamaForCausalLM(recipe.config(self.tokenizer))
-        matrices = [p for name, p in self.model.named_parameters() if p.ndim == 2 and "embed" not in name]
-        others = [p for name, p in self.model.named_parameters() if p.ndim != 2 or "embed" in name]
-        muon = Muon(matrices, lr=recipe.muon_lr, weight_decay=recipe.weight_decay)
-        adam = torch.optim.AdamW(others, lr=recipe.adam_lr, betas=(0.9, 0.98), weight_decay=0.0)
-        self.optimizers: tuple[torch.optim.Optimizer, ...] = (muon, adam)
+        self.phase = 0
+        self.optimizers = self._optimizers()
         self.step = self.window = self.batch = self.tokens = 0
         self.window_progress = 0.0
         self.seconds = 0.0
+
+    def _optimizers(self) -> tuple[torch.optim.Optimizer, ...]:
+        matrices = [p for name, p in self.model.named_parameters() if p.ndim == 2 and "embed" not in name]
+        others = [p for name, p in self.model.named_parameters() if p.ndim != 2 or "embed" in name]
+        muon = Muon(matrices, lr=self.recipe.muon_lr, weight_decay=self.recipe.weight_decay)
+        return muon, torch.optim.AdamW(others, lr=self.recipe.adam_lr, betas=(0.9, 0.98), weight_decay=0.0)
 
     @property
     def state_path(self) -> Path:
         return self.out.with_name(f"{self.out.name}.state.pt")
 
-    def rate(self) -> float:
-        """Learning-rate factor: linear warm-up, flat, linear decay to zero."""
-        done = self.step / self.recipe.steps
-        return min(1.0, (done + 1e-3) / self.recipe.warmup, max(0.0, 1 - done) / self.recipe.decay)
-
     def batches(self) -> Iterator[Batch]:
         while self.step < self.recipe.steps:
+            index, done = self.recipe.at(self.step)
+            if index != self.phase:
+                self.window += self.batch > 0  # the rest of a window is the earlier text's
+                self.phase, self.optimizers, self.batch = index, self._optimizers(), 0
+            phase = self.recipe.phases[index]
             if self.batch == 0:
-                self.window_progress = self.step / self.recipe.steps
-            drawn = draw_window(self.recipe, self.window, self.window_progress, self.tokenizer)
+                self.window_progress = done / phase.steps
+            drawn = draw_window(self.recipe, self.window, TEXTS[phase.text], self.window_progress, self.tokenizer)
             for batch in drawn[self.batch :]:
-                if self.step >= self.recipe.steps:
-                    return
+                if self.recipe.at(self.step)[0] != index or self.step >= self.recipe.steps:
+                    break
                 self.batch += 1
                 yield batch
             self.window, self.batch = self.window + 1, 0
 
     def train_batch(self, batch: Batch) -> float:
         """One optimizer step; returns the mean loss of an answer token in nats."""
+        factor = self.recipe.phases[self.phase].factor(self.recipe.at(self.step)[1])
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
-                group["lr"] = group.setdefault("peak", group["lr"]) * self.rate()
+                group["lr"] = group.setdefault("peak", group["lr"]) * factor
         hidden = self.model.model(input_ids=batch.tokens, use_cache=False).last_hidden_state
         counted = batch.targets != IGNORE
         loss = torch.nn.functional.cross_entropy(self.model.lm_head(hidden[counted]), batch.targets[counted])
@@ -215,7 +256,7 @@ class Pretraining:
             self.tokenizer.save_pretrained(folder)
 
 
-_COUNTERS = ("step", "window", "batch", "tokens", "window_progress", "seconds")
+_COUNTERS = ("step", "phase", "window", "batch", "tokens", "window_progress", "seconds")
 
 
 def pretrain(recipe: Recipe, out: Path, console: Console) -> None:

@@ -13,25 +13,72 @@ from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
 
-from zerocoder.datasets.families.core import Pipeline, Split, Value, compile_function, literal
-from zerocoder.datasets.families.sampling import attempt, bugs, draw_input, draw_pipeline, is_presentable
+from zerocoder.datasets.families.core import Kind, Pipeline, Split, Value, compile_function, literal
+from zerocoder.datasets.families.sampling import (
+    CORE_WEIGHTS,
+    KIND_WEIGHTS,
+    attempt,
+    bugs,
+    draw_input,
+    draw_pipeline,
+    is_presentable,
+)
 from zerocoder.problems import Problem, Role
 from zerocoder.prompts import PromptStyle, messages
 
-TESTER_SHARE = 0.64  # of the turns; about 70 % of the tokens. Computing outputs is the harder skill
-# Rates among the answers about one problem; what is left is right.
-CODER_MISREADS_STRONG = 0.54  # coders that fall for a strong trap: more than read rightly
-CODER_MISREADS_WEAK = 0.36  # coders that fall for a weak trap, or forget a step where there is no trap
-CODER_BUGS = 0.06  # off-by-one constants, swapped or forgotten steps: many modes, mostly cut off by top-p
-TESTER_MISREADS = 0.28  # tester answers that follow the trap, with at least one assert that shows it
-TESTER_WEAK = 0.12  # right answers on inputs that no reading tells apart
-TESTER_SLIPS = 0.05  # answers with one wrong value
 ASSERTS = (2, 3)  # asserts in a tester answer, equally often
-# Number of steps of a pipeline at the start and at the end of training: skills first, compositions later.
-EARLY_LENGTHS = {1: 0.75, 2: 0.25, 3: 0.0}
-LATE_LENGTHS = {1: 0.20, 2: 0.52, 3: 0.28}
-CURRICULUM = 0.4  # share of the training over which the lengths move from early to late
 TRIES = 24  # inputs drawn in search of one that serves
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """What a phase of pre-training reads. Rates are shares of the answers about one problem; what is left is right."""
+
+    kinds: dict[Kind, int]  # what the pipelines take
+    early: dict[int, float]  # number of steps of a pipeline at the start: skills first
+    late: dict[int, float]  # and in the end: compositions
+    curriculum: float  # share of the phase over which the lengths move from early to late
+    tester_share: float  # of the turns; computing outputs is the harder skill
+    coder_strong: float  # coders that fall for a strong trap: more than read rightly
+    coder_weak: float  # coders that fall for a weak trap, or forget a step where there is no trap
+    coder_bugs: float  # off-by-one constants, swapped or forgotten steps: many modes, mostly cut off by top-p
+    tester_misreads: float  # tester answers that follow the trap, with at least one assert that shows it
+    tester_weak: float  # right answers on inputs that no reading tells apart
+    tester_slips: float  # answers with one wrong value
+
+    def lengths(self, progress: float) -> dict[int, float]:
+        late = min(1.0, progress / self.curriculum)
+        return {n: (1 - late) * self.early[n] + late * self.late[n] for n in self.late}
+
+
+BROAD = Text(
+    kinds=KIND_WEIGHTS,
+    early={1: 0.75, 2: 0.25, 3: 0.0},
+    late={1: 0.20, 2: 0.52, 3: 0.28},
+    curriculum=0.4,
+    tester_share=0.64,
+    coder_strong=0.54,
+    coder_weak=0.36,
+    coder_bugs=0.06,
+    tester_misreads=0.28,
+    tester_weak=0.12,
+    tester_slips=0.05,
+)
+"""All kinds of values: the first phase."""
+CORE = Text(
+    kinds=CORE_WEIGHTS,
+    early={1: 0.20, 2: 0.60, 3: 0.20},
+    late={1: 0.12, 2: 0.68, 3: 0.20},
+    curriculum=0.5,
+    tester_share=0.75,
+    coder_strong=0.56,
+    coder_weak=0.34,
+    coder_bugs=0.05,
+    tester_misreads=0.18,
+    tester_weak=0.10,
+    tester_slips=0.04,
+)
+"""The kinds of the built-in problems: the second phase."""
 
 
 class Reading(StrEnum):
@@ -62,31 +109,27 @@ def fenced(code: str) -> str:
     return f"```python\n{code}\n```"
 
 
-def draw_turn(rng: Random, progress: float = 1.0) -> Turn:
-    """A random turn; `progress` in [0, 1] is how far the training has come."""
+def draw_turn(rng: Random, text: Text, progress: float = 1.0) -> Turn:
+    """A random turn; `progress` in [0, 1] is how far the phase has come."""
     while True:
-        pipeline = draw_pipeline(rng, Split.PRETRAIN, _lengths(progress))
-        role = Role.TESTER if rng.random() < TESTER_SHARE else Role.CODER
-        reading = draw_reading(pipeline, role, rng)
+        pipeline = draw_pipeline(rng, Split.PRETRAIN, text.lengths(progress), text.kinds)
+        role = Role.TESTER if rng.random() < text.tester_share else Role.CODER
+        reading = draw_reading(pipeline, role, text, rng)
         answer = write_program(pipeline, reading, rng) if role is Role.CODER else write_tests(pipeline, reading, rng)
         if answer is not None:
             prompt = messages(as_problem(pipeline), role, PromptStyle.COMPACT)[-1]["content"]
             return Turn(role, reading, pipeline, prompt, fenced(answer))
 
 
-def _lengths(progress: float) -> dict[int, float]:
-    late = min(1.0, progress / CURRICULUM)
-    return {n: (1 - late) * EARLY_LENGTHS[n] + late * LATE_LENGTHS[n] for n in LATE_LENGTHS}
-
-
-def draw_reading(pipeline: Pipeline, role: Role, rng: Random) -> Reading:
+def draw_reading(pipeline: Pipeline, role: Role, text: Text, rng: Random) -> Reading:
     """How this answer reads the problem."""
     can_misread = pipeline.trap_source != pipeline.source
     if role is Role.CODER:
-        misreads = CODER_MISREADS_STRONG if pipeline.strong else CODER_MISREADS_WEAK
-        rates = {Reading.MISREAD: misreads * can_misread, Reading.BUG: CODER_BUGS}
+        misreads = text.coder_strong if pipeline.strong else text.coder_weak
+        rates = {Reading.MISREAD: misreads * can_misread, Reading.BUG: text.coder_bugs}
     else:
-        rates = {Reading.MISREAD: TESTER_MISREADS * can_misread, Reading.WEAK: TESTER_WEAK, Reading.SLIP: TESTER_SLIPS}
+        misreads = text.tester_misreads * can_misread
+        rates = {Reading.MISREAD: misreads, Reading.WEAK: text.tester_weak, Reading.SLIP: text.tester_slips}
     return rng.choices([*rates, Reading.RIGHT], [*rates.values(), 1 - sum(rates.values())])[0]
 
 

@@ -24,6 +24,8 @@ from zerocoder.datasets.families.steps import BY_NAME, STEPS
 
 # Share of pipelines by what they take. Lists of numbers lead: they combine most freely.
 KIND_WEIGHTS = {Kind.NUMBERS: 50, Kind.TEXT: 19, Kind.WORDS: 8, Kind.TABLE: 7, Kind.ROWS: 7, Kind.NUMBER: 9}
+# Of the built-in problems: what a policy of this size can learn to compute, not only to write.
+CORE_WEIGHTS = {Kind.NUMBERS: 55, Kind.TEXT: 30, Kind.NUMBER: 15}
 SIGNED = frozenset({"pos", "neg", "flip", "abs", "nabs"})  # steps that are pointless without negative numbers
 SMALL = frozenset({"sum", "square", "rsums", "dsum", "nsquare", "nrange", "nto", "ndown"})
 REPEATING = frozenset({"uniq", "counts", "times", "ne", "sdist", "scounts", "sdel", "sswap", "scount"})
@@ -31,7 +33,11 @@ LETTERS = "abcdeinorst"
 MAX_INT, MAX_ITEMS, MAX_TEXT = 40, 5, 8  # outputs beyond these are not worth asking a small tester for
 PROBES = 32  # random inputs that decide whether a composition is sound
 
-_BY_TAKES: dict[Kind, list[Step]] = {kind: [s for s in STEPS if s.takes is kind] for kind in KIND_WEIGHTS}
+
+@lru_cache
+def _steps(takes: Kind, within: frozenset[Kind]) -> list[Step]:
+    """Steps that a chain over the kinds `within` may take next; a truth ends any chain."""
+    return [step for step in STEPS if step.takes is takes and step.gives in within | {Kind.TRUTH}]
 
 
 def draw_uses(composition: tuple[str, ...], rng: Random, *, reserved_wording: float = 0.0) -> tuple[Use, ...]:
@@ -52,22 +58,25 @@ def word_pipeline(composition: tuple[str, ...], rng: Random, *, reserved_wording
     return Pipeline(uses, intro, rng.randrange(len(JOINS)))
 
 
-def draw_composition(rng: Random, lengths: dict[int, float]) -> tuple[str, ...]:
-    """Names of a random chain of steps; `lengths` weighs the number of steps. Not necessarily sound."""
+def draw_composition(rng: Random, lengths: dict[int, float], kinds: dict[Kind, int]) -> tuple[str, ...]:
+    """Names of a random chain of steps; `lengths` weighs the number of steps, `kinds` what the first one takes.
+
+    Not necessarily sound.
+    """
     length = rng.choices(list(lengths), list(lengths.values()))[0]
-    kind = rng.choices(list(KIND_WEIGHTS), list(KIND_WEIGHTS.values()))[0]
+    kind = rng.choices(list(kinds), list(kinds.values()))[0]
     names: list[str] = []
-    while len(names) < length and kind in _BY_TAKES:
-        step = rng.choice(_BY_TAKES[kind])
+    while len(names) < length and kind in kinds:
+        step = rng.choice(_steps(kind, frozenset(kinds)))
         names.append(step.name)
         kind = step.gives
     return tuple(names)
 
 
-def draw_pipeline(rng: Random, split: Split, lengths: dict[int, float]) -> Pipeline:
+def draw_pipeline(rng: Random, split: Split, lengths: dict[int, float], kinds: dict[Kind, int]) -> Pipeline:
     """A random sound pipeline of `split` in wordings that pre-training may use."""
     while True:
-        composition = draw_composition(rng, lengths)
+        composition = draw_composition(rng, lengths, kinds)
         if split_of(composition) is split and is_sound(composition):
             return word_pipeline(composition, rng)
 

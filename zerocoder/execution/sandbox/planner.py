@@ -34,7 +34,7 @@ def _programs(sources: list[str]) -> dict[str, list[Any]]:
     seen: dict[bytes, int] = {}
     for index, source in enumerate(sources):
         code = _compiled(source, "<solution>")
-        group = -1 if code is None else seen.setdefault(_key(code), index)
+        group = -1 if code is None else seen.setdefault(code_key(code), index)
         groups.append(group)
         codes.append(marshal.dumps(code).hex() if group == index else None)
     return {"groups": groups, "codes": codes}
@@ -47,7 +47,7 @@ def _tests(sources: list[str], entry: str) -> dict[str, list[Any]]:
     seen: dict[bytes, int] = {}
     for index, source in enumerate(sources):
         code = _compiled(source, "<test>")
-        group = -1 if code is None else seen.setdefault(_key(code), index)
+        group = -1 if code is None else seen.setdefault(code_key(code), index)
         groups.append(group)
         plans.append(_plan(source, entry) if group == index else None)
     return {"groups": groups, "plans": plans}
@@ -60,7 +60,7 @@ def _compiled(source: str, filename: str) -> types.CodeType | None:
         return None
 
 
-def _key(code: types.CodeType) -> bytes:
+def code_key(code: types.CodeType) -> bytes:
     """Equal for equal code. Version 2 of marshal writes no references, which depend on how objects are shared."""
     return marshal.dumps(_without_lines(code), 2)
 

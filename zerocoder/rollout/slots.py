@@ -1,0 +1,101 @@
+"""The keys and values of sequences that are being written, in buffers that stay where they are.
+
+Every sequence has a slot of the buffers, and all of them end at the same column: a pass writes one column in place, and
+attention reads a window of columns without a copy. Sequences that join later are put into the columns before the
+present end; what a slot holds before its first token is masked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers.cache_utils import Cache, DynamicLayer
+
+ROOM = 256
+"""Columns for tokens to come, whenever the buffers are made anew."""
+
+
+@dataclass(slots=True)
+class Window:
+    """What attention reads: columns `first` to `end` of the slots before `rows`."""
+
+    rows: int
+    first: int
+    end: int
+
+
+class SlotLayer(DynamicLayer):
+    """One layer's keys and values, two buffers [slots, heads, columns, head size]."""
+
+    def __init__(self, keys: Tensor, values: Tensor, slots: int, window: Window) -> None:
+        super().__init__()
+        self.lazy_initialization(keys, values)
+        self.window = window
+        self.buffers = [new.new_empty(slots, new.shape[1], window.end + ROOM, new.shape[3]) for new in (keys, values)]
+
+    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+        rows, first, end = self.window.rows, self.window.first, self.window.end
+        for buffer, new in zip(self.buffers, (key_states, value_states), strict=True):
+            buffer[:rows, :, end : end + 1] = new
+        self.keys, self.values = (buffer[:rows, :, first : end + 1] for buffer in self.buffers)
+        return self.keys, self.values
+
+    def get_seq_length(self) -> int:
+        return self.window.end - self.window.first
+
+
+class SlotCache(Cache):
+    """A transformers cache for decoding, one token a pass, with room for `slots` sequences.
+
+    `prompts` holds the first sequences' prompts, left-padded; they take the first slots.
+    """
+
+    def __init__(self, prompts: Cache, slots: int) -> None:
+        self.window = Window(0, 0, prompts.layers[0].keys.shape[2])
+        super().__init__(layers=[SlotLayer(layer.keys, layer.values, slots, self.window) for layer in prompts.layers])
+        self.join(prompts)
+
+    def join(self, prompts: Cache) -> None:
+        """The sequences of `prompts` take the next slots and end at the present column.
+
+        They must fit into the window, as they do where the longest prompts come first.
+        """
+        window, (rows, _, width, _) = self.window, prompts.layers[0].keys.shape
+        at, start = slice(window.rows, window.rows + rows), window.end - width
+        for layer, new in zip(self.layers, prompts.layers, strict=True):
+            for buffer, states in zip(layer.buffers, (new.keys, new.values), strict=True):
+                buffer[at, :, window.first : start] = 0  # masked, but attention multiplies what it holds by 0
+                buffer[at, :, start : window.end] = states
+        window.rows += rows
+
+    def copy(self, sources: Sequence[int], targets: Sequence[int]) -> None:
+        """Slots `targets` get what slots `sources` hold; none may be in both."""
+        window = self.window
+        device = self.layers[0].device
+        to, of = torch.tensor(targets, device=device), torch.tensor(sources, device=device)
+        for layer in self.layers:
+            for buffer in layer.buffers:
+                used = buffer[:, :, window.first : window.end]
+                used[to] = used[of]
+
+    def advance(self) -> None:
+        """A pass has written its column."""
+        self.window.end += 1
+
+    def make_room(self, first: int) -> int:
+        """No sequence begins before column `first`: how far to the left all columns were moved, mostly 0."""
+        window = self.window
+        window.first = first
+        if window.end < self.layers[0].buffers[0].shape[2]:
+            return 0
+        rows, used = window.rows, window.end - first
+        for layer in self.layers:
+            for n, old in enumerate(layer.buffers):
+                layer.buffers[n] = old.new_empty(*old.shape[:2], used + ROOM, old.shape[3])
+                layer.buffers[n][:rows, :, :used] = old[:rows, :, first : window.end]
+        window.first, window.end = 0, used
+        return first

@@ -1,0 +1,163 @@
+"""Answers while they are being written: those that say the same so far are one row of the model's batch.
+
+Answers of one prompt share their row until they differ, so what several of them begin with is computed once. Then the
+row is split: its keys and values are copied into another slot. A row whose answers have all ended gives up its slot to
+the last row, and new prompts join when there is room.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers.cache_utils import Cache, DynamicLayer
+
+from zerocoder.rollout.drawing import draw
+from zerocoder.rollout.engine import Sampling
+from zerocoder.rollout.slots import SlotCache
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+@dataclass(slots=True)
+class Answer:
+    """One answer: sample `sample` of request `request`, drawn with `uniforms`, one number a token."""
+
+    request: int
+    sample: int
+    uniforms: np.ndarray
+    tokens: list[int] = field(default_factory=list)
+    logprobs: list[float] = field(default_factory=list)
+    ended: bool = False  # by itself; otherwise it ran out of tokens
+
+
+@dataclass(slots=True)
+class Row:
+    """Answers of one prompt that say the same so far. `start` is the column of the prompt's first token."""
+
+    answers: list[Answer]
+    start: int
+
+
+class Batch:
+    """What is being written at the moment; `rows[i]` has slot i and row i of every tensor."""
+
+    def __init__(
+        self, policy: PreTrainedModel, sampling: Sampling, end_tokens: set[int], pad_token: int, slots: int
+    ) -> None:
+        self.rows: list[Row] = []
+        self._policy, self._sampling = policy, sampling
+        self._end_tokens, self._pad_token, self._slots = end_tokens, pad_token, slots
+        self._logits: Tensor | None = None  # [rows, V] of each row's next token
+        self._cache: SlotCache | None = None
+
+    @property
+    def answers(self) -> int:
+        return sum(len(row.answers) for row in self.rows)
+
+    def join(self, prompts: Sequence[tuple[int, ...]], answers: Sequence[list[Answer]]) -> None:
+        """Read prompts, none of them longer than those before, and begin their answers."""
+        logits, cache = self._prefill(prompts)
+        if not self.rows or self._cache is None:
+            self._cache = SlotCache(cache, self._slots)
+            self._logits = logits
+        else:
+            self._cache.join(cache)
+            self._logits = torch.cat([self._logits, logits])
+        end = self._cache.window.end
+        self.rows += [Row(group, end - len(prompt)) for prompt, group in zip(prompts, answers, strict=True)]
+
+    def _prefill(self, prompts: Sequence[tuple[int, ...]]) -> tuple[Tensor, Cache]:
+        """Logits after the last prompt token [P, V], and the left-padded prompts' cache."""
+        device, width = self._policy.device, max(map(len, prompts))
+        ids = torch.full((len(prompts), width), self._pad_token)
+        mask = torch.zeros(len(prompts), width, dtype=torch.long)
+        for i, prompt in enumerate(prompts):
+            ids[i, width - len(prompt) :] = torch.tensor(prompt)
+            mask[i, width - len(prompt) :] = 1
+        ids, mask = ids.to(device), mask.to(device)
+        out = self._policy(
+            input_ids=ids,
+            attention_mask=mask,
+            position_ids=(mask.cumsum(1) - 1).clamp(min=0),
+            past_key_values=Cache(layer_class_to_replicate=DynamicLayer),
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        return out.logits[:, -1].float(), out.past_key_values
+
+    def advance(self) -> list[Answer]:
+        """Draw one token for every answer and read it; the answers that are complete with it."""
+        self._draw()
+        complete = [answer for row in self.rows for answer in row.answers if self._is_complete(answer)]
+        self._settle([self._branches(row) for row in self.rows])
+        if self.rows:
+            self._read()
+        return complete
+
+    def _draw(self) -> None:
+        assert self._logits is not None
+        uniforms = np.zeros((len(self.rows), max(len(row.answers) for row in self.rows)))
+        for i, row in enumerate(self.rows):
+            uniforms[i, : len(row.answers)] = [answer.uniforms[len(answer.tokens)] for answer in row.answers]
+        drawn = draw(self._logits, torch.from_numpy(uniforms).to(self._logits.device), self._sampling)
+        tokens, logprobs = (values.tolist() for values in drawn)
+        for i, row in enumerate(self.rows):
+            for k, answer in enumerate(row.answers):
+                answer.tokens.append(tokens[i][k])
+                answer.logprobs.append(logprobs[i][k])
+                answer.ended = tokens[i][k] in self._end_tokens
+
+    def _is_complete(self, answer: Answer) -> bool:
+        return answer.ended or len(answer.tokens) == self._sampling.max_new_tokens
+
+    def _branches(self, row: Row) -> list[Row]:
+        """The rows that a row goes on as: one for each token that its answers differ in."""
+        by_token: dict[int, list[Answer]] = {}
+        for answer in row.answers:
+            if not self._is_complete(answer):
+                by_token.setdefault(answer.tokens[-1], []).append(answer)
+        return [Row(answers, row.start) for answers in by_token.values()]
+
+    def _settle(self, branches: Sequence[list[Row]]) -> None:
+        """Give every branch of the rows a slot: the first one its row's, the others those that are free."""
+        count = sum(map(len, branches))
+        settled: dict[int, Row] = {}
+        moving: list[tuple[int, Row]] = []
+        for slot, (first, *others) in ((s, b) for s, b in enumerate(branches) if b):
+            moving += [(slot, row) for row in others]
+            if slot < count:
+                settled[slot] = first
+            else:
+                moving.append((slot, first))
+        free = [slot for slot in range(count) if slot not in settled]
+        if moving:
+            assert self._cache is not None
+            self._cache.copy([source for source, _ in moving], free)
+        settled.update(zip(free, (row for _, row in moving), strict=True))
+        self.rows = [settled[slot] for slot in range(count)]
+
+    def _read(self) -> None:
+        """Every row's last token goes through the model."""
+        assert self._cache is not None
+        device, window = self._policy.device, self._cache.window
+        window.rows = len(self.rows)
+        moved = self._cache.make_room(min(row.start for row in self.rows))
+        for row in self.rows:
+            row.start -= moved
+        starts = torch.tensor([[row.start] for row in self.rows], device=device)
+        columns = torch.arange(window.first, window.end + 1, device=device)
+        out = self._policy(
+            input_ids=torch.tensor([[row.answers[0].tokens[-1]] for row in self.rows], device=device),
+            attention_mask=columns >= starts,
+            position_ids=window.end - starts,
+            past_key_values=self._cache,
+            use_cache=True,
+        )
+        self._cache.advance()
+        self._logits = out.logits[:, -1].float()
