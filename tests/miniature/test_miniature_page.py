@@ -17,7 +17,7 @@ from zerocoder.miniature.evidence import read
 from zerocoder.miniature.pace import Used
 from zerocoder.miniature.page import write_page
 from zerocoder.miniature.plan import BASE, FIXED, Plan, Run
-from zerocoder.miniature.scores import ACCURACY, AVG, CAVG, MUTATION, RAISED, TAVG, measures, raised
+from zerocoder.miniature.scores import ACCURACY, AVG, CAVG, MUTATION, PASS, RAISED, TAVG, measures, raised
 from zerocoder.miniature.tables import mean_and_spread
 from zerocoder.problems import TestCase
 
@@ -46,6 +46,7 @@ def test_columns_by_hand() -> None:
     assert {name: m.value for name, m in found.items() if m.problems} == {
         "two steps": 1.0,
         "three steps": 0.0,
+        PASS: 0.5,
         ACCURACY: 0.5,  # 4 of 8
         MUTATION: pytest.approx((3 * 0.5 + 1.0) / 8),
         RAISED: 0.5,
@@ -110,6 +111,7 @@ def partial(at: Callable[[Path], Plan], tmp_path_factory: pytest.TempPathFactory
         leave_run(run, 0.2 if solved else 0.4)
         if solved:
             leave_scores(plan.scores_folder(run), items(solved, 3))
+    Used("training", "oracle", 6, 9.0, 9.0, "error: nothing is left").write(plan.run("oracle", 1).folder)
     return plan
 
 
@@ -132,9 +134,9 @@ def test_the_page_says_what_is_there_and_what_is_not(partial: Plan, tmp_path: Pa
     text = (tmp_path / "miniature.md").read_text()
     assert "**This page is not complete: 2 of 40 runs are there.**" in text
     assert "- codet seed 0: not evaluated" in text and "- codet seed 1: not run" in text
-    assert "- dyb4 seed 0" not in text
-    assert "| Base model | – | 25.0 | 25.0 | 25.0 | 25.0 | 50.0 | 25.0 | 37.5 | 31.2 |" in text
-    row = "| +ZeroCoder†, DyB4 | 2 |" + " **87.5 ± 17.7** |" * 4 + " **75.0** | **37.5** | **56.2** | **71.9 ± 8.8** |"
+    assert "- dyb4 seed 0" not in text and "- oracle seed 1: error: nothing is left" in text
+    assert "| Base model | – | 25.0 | 25.0 | 25.0 | 25.0 | 25.0 | 50.0 | 25.0 | 37.5 | 31.2 |" in text
+    row = "| +ZeroCoder†, DyB4 | 2 |" + " **87.5 ± 17.7** |" * 5 + " **75.0** | **37.5** | **56.2** | **71.9 ± 8.8** |"
     assert row in text
     assert "| problems | 40 ± 1 | 36 ± 1 | 25 | 10 | 2 |" in text
     assert "| Execution | 5.00 ± 0.00 | 50.0 | 2.50 ± 0.00 | 50.0 | *47.6* |" in text

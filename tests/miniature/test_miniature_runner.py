@@ -129,6 +129,7 @@ def test_an_interrupt_lets_every_job_save_itself(tmp_path: Path, number: int) ->
     assert process.returncode == 130 and "Traceback" not in said
     assert all((tmp_path / f"{name}.checkpoint").exists() for name in "ab")
     assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
+    assert all(Used.read(tmp_path / f"job-{name}") for name in "ab")
 
 
 def test_the_time_left_is_that_of_the_last_core() -> None:

@@ -61,7 +61,8 @@ def _missing(
     for run in plan.runs:
         name = run.settings[0]
         if run.seed not in logs[name]:
-            missing.append(f"{run.name}: {'not finished' if run.latest else 'not run'}")
+            used = Used.read(run.folder)
+            missing.append(f"{run.name}: {(used and used.failure) or ('not finished' if run.latest else 'not run')}")
         elif run.seed not in scores[name]:
             missing.append(f"{run.name}: not evaluated")
     return tuple(missing)

@@ -19,7 +19,8 @@ run yet."""
 class Used:
     """What one job has used, over all its starts.
 
-    seconds: wall time. cpu_seconds: of all its processes. steps: of training; an evaluation is one.
+    seconds: wall time. cpu_seconds: of all its processes. steps: of training; an evaluation is one. failure: the last
+    words of a start that did not end well.
     """
 
     kind: str
@@ -27,6 +28,7 @@ class Used:
     steps: int
     seconds: float = 0.0
     cpu_seconds: float = 0.0
+    failure: str = ""
 
     def write(self, folder: Path) -> None:
         write_json(folder / FILE, asdict(self))

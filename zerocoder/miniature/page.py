@@ -18,7 +18,7 @@ from zerocoder.miniature.figures import draw
 from zerocoder.miniature.findings import PAPER, Finding, findings
 from zerocoder.miniature.pace import in_words
 from zerocoder.miniature.plan import Plan
-from zerocoder.miniature.scores import RESAMPLES
+from zerocoder.miniature.scores import PASS, RESAMPLES
 from zerocoder.miniature.statistics import COMPARABLE, LEVEL, SMALL, Verdict
 from zerocoder.miniature.tables import parts_table, table_1, table_2, table_3, table_4, table_5, verdicts_table
 
@@ -99,7 +99,9 @@ def _tables(plan: Plan, left: Left, drawn: Mapping[str, str]) -> list[str]:
     model = published(f"{PAPER}/base")[0].model
     parts = [
         "## Tables and figures",
-        f"Percent, mean ± standard deviation over seeds; the best mean of a column is bold. The columns in italics are "
+        f"Percent, mean ± standard deviation over seeds; the best mean of a column is bold. {', '.join(plan.problems)} "
+        f"and {PASS}: Pass@1; CAvg is the mean over the difficulties, TAvg of test accuracy and mutation score, Avg of "
+        f"CAvg and TAvg. The columns in italics are "
         f"the paper's averages for {model}, on other benchmarks. † marks training with labelled problems.",
         "### Table 1: without labels", table_1(left, plan).strip(),
         "### Table 2: with the same labelled problems", table_2(left, plan).strip(),

@@ -92,9 +92,7 @@ class _Process:
     @property
     def step(self) -> int:
         """Steps of training done, those before a resume too; 0 while it is getting ready."""
-        with self.output.open("rb") as file:
-            file.seek(max(self.offset, self.output.stat().st_size - _TAIL_BYTES))
-            found = _STEP.findall(file.read())
+        found = _STEP.findall(self._tail())
         return int(found[-1]) if found else 0
 
     def ended(self) -> float | None:
@@ -105,11 +103,25 @@ class _Process:
         self.popen.returncode = os.waitstatus_to_exitcode(status)
         return usage.ru_utime + usage.ru_stime
 
-    def last_line(self) -> str:
+    def keep(self, cpu: float) -> Used:
+        """Add what this start used to what the job's starts have used, on the disk too."""
+        job = self.job
+        before = Used.read(job.folder) or Used(job.kind, job.setting, job.steps)
+        failure = self._last_line() if self.popen.returncode else ""
+        seconds, cpu = before.seconds + self.seconds, before.cpu_seconds + cpu
+        used = replace(before, seconds=seconds, cpu_seconds=cpu, failure=failure)
+        used.write(job.folder)
+        return used
+
+    def _last_line(self) -> str:
+        lines = self._tail().decode(errors="replace").strip().splitlines()
+        return lines[-1].strip() if lines else "it said nothing"
+
+    def _tail(self) -> bytes:
+        """The end of what this start has said."""
         with self.output.open("rb") as file:
             file.seek(max(self.offset, self.output.stat().st_size - _TAIL_BYTES))
-            lines = file.read().decode(errors="replace").strip().splitlines()
-        return lines[-1].strip() if lines else "it said nothing"
+            return file.read()
 
 
 class Runner:
@@ -153,11 +165,9 @@ class Runner:
     def _settle(self, process: _Process, cpu: float, count: str, waiting: Sequence[Job]) -> None:
         """Keep what an ended job used, and tell how it ended."""
         job, status = process.job, process.popen.returncode
-        before = Used.read(job.folder) or Used(job.kind, job.setting, job.steps)
-        used = replace(before, seconds=before.seconds + process.seconds, cpu_seconds=before.cpu_seconds + cpu)
-        used.write(job.folder)
+        used = process.keep(cpu)
         if status:
-            failure = Failure(job, 128 - status if status < 0 else status, process.last_line())
+            failure = Failure(job, 128 - status if status < 0 else status, used.failure)
             self.failures.append(failure)
             say(f"{count} failed: {failure.line()}")
             return
@@ -189,7 +199,11 @@ class Runner:
             end = time.monotonic() + LAST_STEP_SECONDS
             while self.running and time.monotonic() < end:
                 time.sleep(_POLL_SECONDS)
-                self.running = [p for p in self.running if p.ended() is None]
+                for process in list(self.running):
+                    cpu = process.ended()
+                    if cpu is not None:
+                        self.running.remove(process)
+                        process.keep(cpu)
         finally:  # at once after a second interrupt
             for process in self.running:
                 with suppress(ProcessLookupError):
