@@ -16,15 +16,18 @@ from zerocoder.miniature.runner import Job, Runner
 
 RUN = """
 import pathlib, sys, time
-log = pathlib.Path(sys.argv[1])
+log, name, before_step, before_end = pathlib.Path(sys.argv[1]), *sys.argv[2:]
 def told(text):
     with log.open("a") as file:
-        file.write(sys.argv[2] + " " + text + "\\n")
+        file.write(name + " " + text + "\\n")
+def wait_for(line):
+    while line and line not in log.read_text():
+        time.sleep(0.02)
 told("begins")
-time.sleep(float(sys.argv[3]))
+wait_for(before_step)
 print("step 1/2 coder reward 0.5", flush=True)
 told("steps")
-time.sleep(float(sys.argv[4]))
+wait_for(before_end)
 told("ends")
 """
 
@@ -36,9 +39,10 @@ def script(tmp_path: Path) -> Path:
     return file
 
 
-def job(script: Path, name: str, ranks: str | None = None, ready: float = 0.0, working: float = 0.0) -> Job:
+def job(script: Path, name: str, ranks: str | None = None, before_step: str = "", before_end: str = "") -> Job:
+    """A job that waits for lines of the log before its first step and before its end."""
     home = script.parent
-    arguments = [str(home / "log"), name, str(ready), str(working)]
+    arguments = [str(home / "log"), name, before_step, before_end]
     return Job(name, name, "training", str(script), lambda: arguments, home / name, 2, ranks)
 
 
@@ -48,12 +52,11 @@ def log(script: Path) -> list[str]:
 
 def test_jobs_run_side_by_side_and_leave_what_they_used(script: Path) -> None:
     runner = Runner(2, Pace())
-    runner.work([job(script, name, working=0.5) for name in "ab"], "test")
-    assert runner.failures == []
-    assert sorted(log(script)[:2]) == ["a begins", "b begins"]
+    runner.work([job(script, "a", before_step="b begins"), job(script, "b", before_step="a begins")], "test")
+    assert runner.failures == [] and len(log(script)) == 6
     used = Used.read(script.parent / "a")
     assert used is not None and (used.kind, used.setting, used.steps) == ("training", "a", 2)
-    assert used.seconds > 0.5 and 0 < used.cpu_seconds < used.seconds + 1
+    assert used.seconds > 0 and 0 < used.cpu_seconds < used.seconds + 1 and not used.failure
     assert "step 1/2" in (script.parent / "a" / "output.txt").read_text()
 
 
@@ -64,11 +67,10 @@ def test_one_job_at_a_time_keeps_the_order(script: Path) -> None:
 
 def test_ranks_are_measured_once(script: Path) -> None:
     """b waits until a is at its first step, c of other ranks goes before it."""
-    jobs = [job(script, "a", "seed 0", ready=1.0, working=1.5), job(script, "b", "seed 0"), job(script, "c", "seed 1")]
-    Runner(2, Pace()).work(jobs, "test")
+    first = job(script, "a", "seed 0", before_step="c begins", before_end="b begins")
+    Runner(2, Pace()).work([first, job(script, "b", "seed 0"), job(script, "c", "seed 1")], "test")
     order = log(script)
-    assert order.index("a steps") < order.index("b begins") < order.index("a ends")
-    assert order.index("c begins") < order.index("a steps")
+    assert order.index("c begins") < order.index("a steps") < order.index("b begins") < order.index("a ends")
 
 
 def test_a_job_that_fails_stops_no_other(script: Path) -> None:
