@@ -161,7 +161,7 @@ def sameness(history: History, window: int) -> Alarm | None:
     now = _means(history, window)
     names = ("matrix/density", "matrix/duplicate_tests", "matrix/duplicate_programs")
     density, tests, programs = (now.get(name, 0.0) for name in names)
-    alike = density >= FULL or tests >= MOST or programs >= MOST
+    alike = density >= FULL or tests >= MOST  # a policy that is sure of its program repeats it from the start
     right = now.get("truth/coder")
     solved = right is not None and right >= SOLVED
     if solved or not (alike and now.get("matrix/degenerate", 0.0) >= MOST):

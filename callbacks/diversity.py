@@ -20,8 +20,9 @@ MAX_RANK = 8
 def diversity_scalars(result: StepResult) -> dict[str, float]:
     """Shares of matrices by rank, and of answers that repeat another one of their problem (means over problems)."""
     interactions = [p.interaction for p in result.problems]
-    ranks = Counter(min(i.matrix.rank, MAX_RANK) for i in interactions)
-    scalars = {f"ranks/{rank}": ranks[rank] / max(len(interactions), 1) for rank in range(MAX_RANK + 1)}
+    # An algorithm may let only one role answer: there is no matrix then.
+    ranks = Counter(min(i.matrix.rank, MAX_RANK) for i in interactions if i.matrix.passed.size)
+    scalars = {f"ranks/{rank}": ranks[rank] / ranks.total() for rank in range(MAX_RANK + 1)} if ranks else {}
     answers = {
         "matrix/duplicate_programs": [i.group.programs for i in interactions],
         "matrix/duplicate_tests": [i.columns for i in interactions],

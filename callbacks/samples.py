@@ -79,7 +79,7 @@ def sample_record(result: StepResult, n: int) -> dict[str, Any]:
         "statement": interaction.problem.statement,
         "labelled": interaction.problem.label is not None,
         "solutions": [r.completion.text for r in interaction.group.solutions],
-        "tests": [r.completion.text for r in interaction.group.tests],
+        "tests": _tests(interaction),
         "format_errors": _format_errors(interaction),
         "verdicts": [[Verdict(v).name.lower() for v in row] for row in interaction.matrix.verdicts],
         "columns": interaction.owners.tolist(),
@@ -98,6 +98,12 @@ def sample_record(result: StepResult, n: int) -> dict[str, Any]:
         },
         "advantages": result.advantages[n].tolist(),
     }
+
+
+def _tests(interaction: Interaction) -> list[str]:
+    """The tester's answers, or what the solutions met where it was not asked."""
+    answers = [r.completion.text for r in interaction.group.tests]
+    return answers or [t.code or f"input:\n{t.stdin}\noutput:\n{t.stdout}" for t in interaction.columns if t]
 
 
 def _format_errors(interaction: Interaction) -> dict[str, dict[str, str]]:
@@ -128,8 +134,9 @@ def as_markdown(result: StepResult, n: int) -> str:
         _block(matrix_text(interaction.matrix.verdicts, chosen.solutions, chosen.tests)),
         f"rewards of the {result.role.value}: {totals}",
     ]
-    for title, rollouts in (("solution", interaction.group.solutions), ("test", interaction.group.tests)):
-        parts += [f"{title} {i}\n\n" + _block(r.completion.text) for i, r in enumerate(rollouts)]
+    solutions = [r.completion.text for r in interaction.group.solutions]
+    for title, texts in (("solution", solutions), ("test", _tests(interaction))):
+        parts += [f"{title} {i}\n\n" + _block(text) for i, text in enumerate(texts)]
     return "\n\n".join(parts)
 
 

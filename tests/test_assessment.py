@@ -115,7 +115,7 @@ def test_leaving_early_cancels_and_ends_every_thread(calibrate: bool) -> None:
         assessment.sample([PLAIN, OTHER])
         assert threading.active_count() > before
         raise KeyboardInterrupt
-    assert len(executor.futures) == (4 if calibrate else 2) and all(f.cancelled() for f in executor.futures)
+    assert len(executor.futures) == (7 if calibrate else 4) and all(f.cancelled() for f in executor.futures)
     for thread in threading.enumerate():
         if thread.name.startswith("assessment"):
             thread.join(10)

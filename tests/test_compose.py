@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from zerocoder.binding import bind
-from zerocoder.compose import CONF, for_model, groups_of, load, load_evaluation, to_yaml
+from zerocoder.compose import CONF, for_model, groups_of, load, load_evaluation, to_dict, to_yaml
 from zerocoder.config import Config, TestUnit
 from zerocoder.problems import ZeroCoderError
 from zerocoder.prompts import PromptStyle
@@ -122,6 +122,14 @@ def test_dyb4_without_labels_is_refused() -> None:
     with pytest.raises(ZeroCoderError, match=r"data.calibration"):
         load(["selector=dyb4", "data.calibration=0"])
     assert load(["selector=b4", "data.calibration=0"]).data.calibration == 0
+
+
+@pytest.mark.parametrize("name", ["offline", "online", "oracle"])
+def test_an_algorithm_that_does_not_select_needs_no_labels_for_it(name: str) -> None:
+    config = load([f"algorithm={name}", "data.calibration=0"])
+    assert config.algorithm.method.name == name and config.selector.name == "dyb4"
+    assert config.algorithm.learning_rate == load([]).algorithm.learning_rate  # the experiment's
+    assert to_dict(config)["algorithm"]["method"]["_target_"].startswith(f"zerocoder.algorithms.{name}.")
 
 
 def test_evaluation_overrides() -> None:

@@ -23,6 +23,8 @@ from zerocoder.config import (
     SamplesConfig,
     SelectionNoiseConfig,
     TrainerConfig,
+    TruthConfig,
+    WarningsConfig,
 )
 from zerocoder.problems import ZeroCoderError
 
@@ -70,6 +72,8 @@ from zerocoder.problems import ZeroCoderError
         (RecalibrationConfig, "every", 0),
         (SelectionNoiseConfig, "every", 0),
         (SelectionNoiseConfig, "problems", 0),
+        (TruthConfig, "every", 0),
+        (WarningsConfig, "window", 1),
         (CallbacksConfig, "extra", [{"x": 1}]),
         (Config, "experiment", "../elsewhere"),
         (Config, "experiment", ".."),

@@ -13,6 +13,11 @@ import pytest
 from scripted import DOUBLE, DOUBLE_SOLUTIONS, DOUBLE_TESTS, fenced, scripted_sampler
 from tiny import tiny_policy
 
+from zerocoder.algorithms.base import Algorithm
+from zerocoder.algorithms.offline import Offline
+from zerocoder.algorithms.online import Online
+from zerocoder.algorithms.oracle import Oracle
+from zerocoder.algorithms.zerocoder import ZeroCoder
 from zerocoder.config import AlgorithmConfig, Config, DataConfig, ModelConfig, TrainerConfig
 from zerocoder.datamodule import ProblemDataModule
 from zerocoder.execution import Executor, ProcessExecutor
@@ -81,6 +86,32 @@ def test_labelled_rewards_off_takes_the_calibration_problems_out(executor: Execu
     assert {p.id for p in data.training} == set(NAMES) - FLAT - {p.id for p in data.calibration}
 
 
+@pytest.mark.parametrize("labelled_rewards", [True, False])
+def test_algorithms_differ_in_the_labels_and_in_nothing_else(
+    executor: Executor, tmp_path: Path, labelled_rewards: bool
+) -> None:
+    def trained_on(method: Algorithm) -> list[Problem]:
+        algorithm = AlgorithmConfig(method=method, labelled_rewards=labelled_rewards)
+        data = prepared(executor, tmp_path, algorithm=algorithm)
+        assert [p.id for p in data.calibration] == few
+        return data.training
+
+    few = [p.id for p in prepared(executor, tmp_path).calibration]
+    zerocoder, offline, online, oracle = map(trained_on, (ZeroCoder(), Offline(), Online(), Oracle()))
+    ids = [p.id for p in zerocoder]
+    assert len(ids) == (16 if labelled_rewards else 13) and (set(few) <= set(ids)) == labelled_rewards
+    assert ids == [p.id for p in offline] == [p.id for p in online] == [p.id for p in oracle]
+    assert [p.id for p in zerocoder if p.label is not None] == (few if labelled_rewards else [])
+    assert not [p for p in (*offline, *online) if p.label is not None]
+    assert all(p.label is not None for p in oracle)
+
+
+def test_the_oracle_refuses_problems_without_labels(executor: Executor, tmp_path: Path) -> None:
+    oracle = AlgorithmConfig(method=Oracle())
+    with pytest.raises(ZeroCoderError, match=r"1 of 20 training problems \('p07' is the first\) lack a solution"):
+        prepared(executor, tmp_path, Source(frozenset({"p07"})), oracle)
+
+
 def test_tau_zero_keeps_all_and_measures_nothing(executor: Executor, tmp_path: Path) -> None:
     data = prepared(executor, tmp_path, tau=0)
     assert len(data.training) == 20 and data.filter_report is None and not list(tmp_path.iterdir())
@@ -136,6 +167,24 @@ def test_unlabelled_data_cannot_calibrate(executor: Executor, tmp_path: Path) ->
     assert len(data.training) == 16 and data.labelled_probe(5) == []
 
 
+def test_the_probe_passes_calibration_problems_over(executor: Executor, tmp_path: Path) -> None:
+    few, many = (prepared(executor, tmp_path, calibration=n) for n in (0, 12))
+    free, left = ({p.id for p in data.labelled_probe(6)} for data in (few, many))
+    assert len(free) == len(left) == 6 and not left & {p.id for p in many.calibration}
+    assert free - {p.id for p in many.calibration} <= left  # the same sample otherwise
+    assert {p.id for p in many.labelled_probe(99)} == set(NAMES) - {p.id for p in many.calibration}
+
+
+def test_labels_to_measure_by_are_of_what_is_trained_on_without(executor: Executor, tmp_path: Path) -> None:
+    data = prepared(executor, tmp_path, Source(frozenset({"p07"})))
+    watched = data.labelled_training()
+    assert all(p.label is not None for p in watched)
+    assert {p.id for p in watched} == {p.id for p in data.training if p.label is None} - {"p07"}
+    assert not {p.id for p in watched} & {p.id for p in data.calibration}
+    data.training = data.calibration  # as of an algorithm that trains on labels alone
+    assert {p.id for p in data.labelled_training()} == {p.id for p in data.calibration}
+
+
 def test_over_long_prompts_are_dropped_and_counted(executor: Executor, tmp_path: Path) -> None:
     @dataclass(frozen=True)
     class WithLong(Source):
@@ -147,6 +196,7 @@ def test_over_long_prompts_are_dropped_and_counted(executor: Executor, tmp_path:
     module.load()
     module.prepare(tiny_policy(), sampler(), executor)
     assert module.too_long == 1 and "long" not in {p.id for p in module.training}
+    assert "long" not in {p.id for p in module.labelled_probe(99)}
 
 
 @dataclass(frozen=True)

@@ -80,6 +80,10 @@ def test_micro_batches_count_padding_only_where_there_is_some() -> None:
     assert batch_plan(lengths, 18, packed=True) == [[4, 1, 2, 3], [0]]  # 2 + 3 + 4 + 9
     assert batch_plan(lengths, 18) == [[4, 1, 2], [3], [0]]  # 4 x 9 would be 36
     assert batch_plan(lengths, 1, packed=True) == [[4], [1], [2], [3], [0]]
+    # 2, 3, 4 are enough: 9 would make 18 of 36 tokens padding. 10 beside 9 makes 1 of 20.
+    assert batch_plan(lengths, 100) == [[4, 1, 2, 3, 0]]
+    assert batch_plan(lengths, 100, enough=9) == batch_plan(lengths, 100, enough=6) == [[4, 1, 2], [3, 0]]
+    assert batch_plan(lengths, 100, enough=10) == [[4, 1, 2, 3], [0]]  # 10 would make 22 of 50 tokens padding
 
 
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])

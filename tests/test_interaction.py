@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from scripted import DOUBLE, DOUBLE_SOLUTIONS, DOUBLE_TESTS, fenced, scripted_sampler
@@ -11,8 +12,9 @@ from scripted import DOUBLE, DOUBLE_SOLUTIONS, DOUBLE_TESTS, fenced, scripted_sa
 from zerocoder.config import TestUnit
 from zerocoder.execution import Executor, ProcessExecutor, Verdict
 from zerocoder.interaction import Encounters, check_against_labels, columns_of, interact
-from zerocoder.problems import Program, TestCase
-from zerocoder.rollout.sampler import RolloutGroup
+from zerocoder.problems import Program, Role, TestCase
+from zerocoder.rollout.engine import Request
+from zerocoder.rollout.sampler import Draw, RolloutGroup
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +62,29 @@ def test_labels_decide_correctness(executor: Executor) -> None:
     assert truth.correct.tolist() == [True, False, False] and truth.known.all()
     with pytest.raises(ValueError, match="has no label"):
         check_against_labels(executor, [(DOUBLE.unlabelled(), programs)])
+
+
+def test_only_the_roles_that_are_asked_answer_with_the_seeds_they_always_have() -> None:
+    other = replace(DOUBLE, id="other", statement="Twice x.")
+    sampler = scripted_sampler(
+        {p.statement: DOUBLE_SOLUTIONS for p in (DOUBLE, other)}, {p.statement: DOUBLE_TESTS for p in (DOUBLE, other)}
+    )
+    seeds: list[dict[str, tuple[int, ...]]] = []
+    generate = sampler.engine.generate
+
+    def remembering(requests: Sequence[Request], *args: Any) -> Any:
+        seeds.append({sampler.tokenizer.decode(r.prompt).split("\n")[0]: r.seeds for r in requests})
+        return generate(requests, *args)
+
+    sampler.engine.generate = remembering  # type: ignore[method-assign]
+    done: list[int] = []
+    draws = [Draw(other, ("t",), (Role.TESTER,)), Draw(DOUBLE, ("t",)), Draw(other, ("t",), (Role.CODER,))]
+    tests, both, solutions = sampler.draw(draws, lambda index, group: done.append(index))
+    assert done == [0, 1, 2]
+    assert [(len(g.solutions), len(g.tests)) for g in (tests, both, solutions)] == [(0, 4), (4, 4), (4, 0)]
+    assert tests.tests[0].role is Role.TESTER and tests.test_cases[1] == both.test_cases[1] is not None
+    sampler.sample([other, DOUBLE], ("t",))
+    assert seeds[0] == seeds[1] and len(seeds[0]) == 4
 
 
 def test_a_problem_is_run_while_the_next_one_is_still_being_answered(executor: Executor) -> None:

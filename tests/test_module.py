@@ -12,15 +12,22 @@ from scripted import DOUBLE, DOUBLE_SOLUTIONS, DOUBLE_TESTS, scripted_sampler
 from tiny import plain_trainer, tiny_policy
 from torch.utils.data import DataLoader
 
+from zerocoder.algorithms.base import Algorithm
+from zerocoder.algorithms.offline import Offline
+from zerocoder.algorithms.online import Online
+from zerocoder.algorithms.oracle import Oracle
+from zerocoder.algorithms.zerocoder import ZeroCoder
 from zerocoder.config import AlgorithmConfig, Config, TrainerConfig
 from zerocoder.datamodule import ProblemDataModule
 from zerocoder.execution import Executor, ProcessExecutor
 from zerocoder.experience import Experience, TrainingSample, collate
 from zerocoder.logprobs import completion_logprobs
 from zerocoder.module import StepResult, ZeroCoderModule, experience, training_samples
-from zerocoder.problems import Problem, Role, ZeroCoderError
+from zerocoder.problems import Problem, Role, TestCase, ZeroCoderError
 from zerocoder.reference import FrozenCopy
+from zerocoder.selection.base import Selector
 from zerocoder.selection.codet import CodeT
+from zerocoder.selection.dyb4 import DyB4
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +62,8 @@ def build(
     lr: float = 1e-3,
     micro_batch_tokens: int = 10**6,
     max_gap: float | None = None,  # the scripted engine's log-probs are made up
+    method: Algorithm = ZeroCoder(),
+    selector: Selector = CodeT(),
 ) -> ZeroCoderModule:
     sampler = scripted_sampler({"Double x.": DOUBLE_SOLUTIONS}, {"Double x.": DOUBLE_TESTS})
     return ZeroCoderModule(
@@ -62,8 +71,8 @@ def build(
         FrozenCopy(tiny_policy()) if kl else None,
         sampler,
         executor,
-        CodeT(),
-        AlgorithmConfig(learning_rate=lr, kl_coefficient=kl),
+        selector,
+        AlgorithmConfig(learning_rate=lr, kl_coefficient=kl, method=method),
         TrainerConfig(micro_batch_tokens=micro_batch_tokens, max_logprob_gap=max_gap),
     )
 
@@ -86,6 +95,37 @@ def test_roles_take_turns_and_each_step_is_one_update(executor: Executor) -> Non
     assert {"rollout", "execution", "training"} <= set(first.times.waited)
     assert first.update.kl == pytest.approx(0, abs=1e-6)  # the policy still is the reference
     assert record.results[2].update.kl > 0
+
+
+def test_a_coder_only_algorithm_trains_the_coder_in_every_step_and_calibrates_nothing(executor: Executor) -> None:
+    module = build(executor, method=Online(), selector=DyB4())
+    module.calibration_problems = [DOUBLE]
+    record = fit(module, DOUBLE.unlabelled(), 3)
+    assert [r.role for r in record.results] == [Role.CODER] * 3
+    assert all(r.calibration is None for r in record.results)
+    # No program passes both double(3) == 6 and double(3) == 9: of the rewards 0 0 0 -1 only the format is learnt.
+    assert record.results[0].problems[0].rewards.total.tolist() == [0, 0, 0, -1]
+
+
+def test_the_oracle_asks_only_whose_turn_it_is(executor: Executor) -> None:
+    module = build(executor, method=Oracle(), selector=DyB4())
+    module.calibration_problems = [DOUBLE]
+    record = fit(module, DOUBLE, 2)
+    coder, tester = (r.problems[0].interaction.group for r in record.results)
+    assert [len(coder.solutions), len(coder.tests), len(tester.solutions), len(tester.tests)] == [4, 0, 0, 4]
+    assert record.results[0].problems[0].rewards.total.tolist() == [1, 1, 0, -1]
+    assert record.results[1].problems[0].rewards.valid.tolist() == [1, 1, 0, 0]
+    assert all(r.calibration is None for r in record.results)
+
+
+def test_what_an_algorithm_comes_to_know_stays_out_of_the_config(executor: Executor) -> None:
+    method = Offline()
+    module = build(executor, method=method)
+    assert isinstance(module.method, Offline)
+    module.method.fixed["double"] = TestCase("assert double(3) == 9")
+    record = fit(module, DOUBLE.unlabelled(), 2)
+    assert [r.problems[0].rewards.total.tolist() for r in record.results] == [[0, 0, 1, -1]] * 2
+    assert record.results[0].problems[0].interaction.group.tests == () and not method.fixed
 
 
 def test_micro_batches_do_not_change_the_weights(executor: Executor) -> None:

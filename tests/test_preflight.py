@@ -51,6 +51,11 @@ def config(model: Path, problems: Path, *overrides: str) -> Config:
     )
 
 
+def test_the_oracle_is_told_of_missing_labels_before_the_model_is_loaded(model: Path, problems: Path) -> None:
+    with pytest.raises(ZeroCoderError, match=r"algorithm=oracle .* 3 of 6 training problems \('3' is the first\)"):
+        preflight.check(config(model, problems, "algorithm=oracle"))
+
+
 def test_a_run_that_can_start(model: Path, problems: Path) -> None:
     found = {done.name: done.found for done in preflight.check(config(model, problems))}
     assert str(model) in found["model"] and found["devices"] == "1 x cpu"

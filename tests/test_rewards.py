@@ -18,6 +18,7 @@ from zerocoder.rewards import (
     coder_rewards,
     cosine_lambda,
     labelled_coder_rewards,
+    unanimous_coder_rewards,
 )
 from zerocoder.rewards import tester_rewards as rewards_of_tests  # pytest takes `test...` for a test
 from zerocoder.selection import Consensus
@@ -52,6 +53,21 @@ def test_labelled_coder() -> None:
     # What did not parse is known without running anything, whatever the executor did.
     assert rewards.mask.tolist() == [True, False, True, True]
     assert labelled_coder_rewards(flags("10"), flags("11")).mask.all()
+
+
+def test_unanimous_coder() -> None:
+    broken = Verdict.BROKEN
+    verdicts = [[P, P, S], [P, F, S], [S, S, S], [P, INFRA, S], [T, P, S], [broken, P, S]]
+    rewards = unanimous_coder_rewards(PassingMatrix(np.array(verdicts, dtype=np.int8)), format_penalty=-0.5)
+    assert rewards.total.tolist() == [1, 0, -0.5, 0, 0, 0]  # the third test did not parse, and counts for nothing
+    assert rewards.mask.tolist() == [True, True, True, False, True, False]
+    assert rewards.mutation.tolist() == [0] * 6
+
+
+def test_unanimous_coder_without_a_test_keeps_only_the_format_penalty() -> None:
+    for verdicts in (np.full((3, 2), S, dtype=np.int8), np.zeros((3, 0), dtype=np.int8)):
+        matrix = PassingMatrix(verdicts, flags("110"), np.zeros(verdicts.shape[1], dtype=bool))
+        assert unanimous_coder_rewards(matrix, -1.0).total.tolist() == [0, 0, -1]
 
 
 def test_tester() -> None:

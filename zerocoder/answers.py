@@ -32,7 +32,7 @@ _PYTHON = ("python", "py", "python3", "py3")
 _BARE = ("",)
 _PARTS = (
     *("answers", "asserts", "grading", "markdown", "pairs"),
-    *("splitting", "surroundings", "syntax", "unittest_methods"),
+    *("scrutiny", "splitting", "surroundings", "syntax", "unittest_methods"),
 )
 
 

@@ -2,8 +2,10 @@
 
     answers complete -> passing matrix -> (DyB4 is calibrated) -> consensus -> rewards, for a tester by way of mutants
 
-The answers to DyB4's calibration problems are drawn in one batch with the step's own. What a problem's rewards are
-does not depend on the order in which problems get through: without `overlap` the same is done stage after stage.
+Who answers, what the answers meet and what they are worth is the algorithm's (`zerocoder.algorithms`); the stages are
+the same for all. The answers to DyB4's calibration problems are drawn in one batch with the step's own. What a
+problem's rewards are does not depend on the order in which problems get through: without `overlap` the same is done
+stage after stage.
 """
 
 from __future__ import annotations

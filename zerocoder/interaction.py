@@ -1,25 +1,29 @@
 """Solutions meet tests: rollout groups -> executed passing matrices.
 
 With `test_unit=answer` a tester's answer is one column; with `assertion` each of its asserts is a column of its own
-and `owners` says which answer a column came from.
+and `owners` says which answer a column came from. What tells no two programs apart (`zerocoder.scrutiny`) is no test:
+it is left out, and an answer that consists of nothing else did not parse.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from zerocoder.answers import split_asserts
+from zerocoder.answers import FormatError, split_asserts
 from zerocoder.config import TestUnit
-from zerocoder.execution import Executor, Job
+from zerocoder.execution import Executor, Job, Verdict
 from zerocoder.matrix import PassingMatrix
 from zerocoder.problems import Problem, Program, TestCase
 from zerocoder.rollout.sampler import RolloutGroup, Sampler
+from zerocoder.scrutiny import blind, strangers_job
+
+BLIND = FormatError("no two programs are told apart")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +43,14 @@ class Interaction:
 def columns_of(
     tests: Sequence[TestCase | None], unit: TestUnit
 ) -> tuple[tuple[TestCase | None, ...], NDArray[np.int64]]:
-    """The matrix's columns and the answer each one belongs to; an unparsable answer keeps one empty column."""
+    """The matrix's columns and the answer each one belongs to; an unparsable answer keeps one empty column.
+
+    An assert that an answer repeats is one column: whoever writes it eight times has no eight votes.
+    """
     columns: list[TestCase | None] = []
     owners: list[int] = []
     for answer, test in enumerate(tests):
-        pieces = (test,) if test is None or unit is TestUnit.ANSWER else split_asserts(test)
+        pieces = (test,) if test is None or unit is TestUnit.ANSWER else tuple(dict.fromkeys(split_asserts(test)))
         columns += pieces
         owners += [answer] * len(pieces)
     return tuple(columns), np.array(owners, dtype=np.int64)
@@ -61,15 +68,26 @@ class Encounter:
     ) -> None:
         self.group = group
         self._columns, self._owners = columns_of(group.test_cases if tests is None else tests, unit)
-        self._verdicts = executor.submit(Job(group.programs, self._columns, group.problem.entry_point))
+        # The first assert of every answer, then the second ones, ...: a program that is late on all of one answer's
+        # meets those of others before it is taken for endless.
+        self._order = np.argsort(_numbers(self._owners), kind="stable")
+        entry_point, columns = group.problem.entry_point, tuple(self._columns[k] for k in self._order)
+        self._verdicts = executor.submit(Job(group.programs, columns, entry_point))
+        self._scrutiny = None if entry_point is None else executor.submit(strangers_job(columns, entry_point))
 
     def result(self) -> Interaction:
-        matrix = PassingMatrix(self._verdicts.result(), _present(self.group.programs), _present(self._columns))
-        return Interaction(self.group, self._columns, self._owners, matrix)
+        back = np.argsort(self._order)
+        verdicts = self._verdicts.result()[:, back]
+        if self._scrutiny is None:
+            return _interaction(self.group, self._columns, self._owners, verdicts)
+        seeing = ~blind(self._scrutiny.result())[back]
+        return _interaction(*_only(seeing, self.group, self._columns, self._owners, verdicts))
 
     def cancel(self) -> None:
         """End what runs for it; does nothing to what is done."""
         self._verdicts.cancel()
+        if self._scrutiny is not None:
+            self._scrutiny.cancel()
 
 
 class Encounters:
@@ -109,6 +127,38 @@ def interact(
     with Encounters(executor, unit) as encounters:
         sampler.sample(problems, key, encounters.add)
         return encounters.collect()
+
+
+def _interaction(
+    group: RolloutGroup,
+    columns: tuple[TestCase | None, ...],
+    owners: NDArray[np.int64],
+    verdicts: NDArray[np.int8],
+) -> Interaction:
+    return Interaction(group, columns, owners, PassingMatrix(verdicts, _present(group.programs), _present(columns)))
+
+
+def _only(
+    seeing: NDArray[np.bool_],
+    group: RolloutGroup,
+    columns: tuple[TestCase | None, ...],
+    owners: NDArray[np.int64],
+    verdicts: NDArray[np.int8],
+) -> tuple[RolloutGroup, tuple[TestCase | None, ...], NDArray[np.int64], NDArray[np.int8]]:
+    """The columns that are tests; an answer without any has `BLIND` in its place, and keeps one empty column."""
+    lost = np.bincount(owners, weights=seeing) == 0
+    answers = zip(group.tests, lost.tolist(), strict=False)  # tests of another origin are no answers of the group's
+    tests = tuple(replace(r, answer=BLIND) if nothing and r.parsed else r for r, nothing in answers)
+    emptied = lost[owners] & (_numbers(owners) == 0)
+    kept = np.flatnonzero(seeing | emptied)
+    verdicts = np.where(emptied, np.int8(Verdict.SKIPPED), verdicts)[:, kept]
+    columns = tuple(None if emptied[k] else columns[k] for k in kept)
+    return replace(group, tests=tests), columns, owners[kept], verdicts
+
+
+def _numbers(owners: NDArray[np.int64]) -> NDArray[np.int64]:
+    """[K] the number of each column among those of its answer, whose columns follow each other."""
+    return np.arange(len(owners)) - np.searchsorted(owners, owners)
 
 
 def _present(answers: Sequence[Program | TestCase | None]) -> NDArray[np.bool_]:

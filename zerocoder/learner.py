@@ -19,10 +19,15 @@ from zerocoder.grpo import importance_weights, policy_loss
 from zerocoder.logprobs import completion_logprobs
 from zerocoder.oom import out_of_memory
 from zerocoder.reference import Reference
+from zerocoder.trees import Tree, by_prompt, collate_trees, pays, sees_trees, tree_of
 from zerocoder.world import World
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+
+ENOUGH_TOKENS = 1024
+"""On a CPU a micro-batch of so many tokens is as fast, a token, as a larger one; padding is not worth it any more."""
 
 
 @dataclass(slots=True)
@@ -49,6 +54,19 @@ class TokenSums:
         for part in parts:
             out.add(part)
         return out
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """A row of a micro-batch to be: one sequence, or several as a tree. `rows` are theirs among a step's samples."""
+
+    rows: tuple[int, ...]
+    samples: tuple[TrainingSample, ...]
+    tree: Tree | None
+
+    @property
+    def length(self) -> int:
+        return self.samples[0].length if self.tree is None else len(self.tree.tokens)
 
 
 def packs(trainer: TrainerConfig, attention: str | None) -> bool:
@@ -81,6 +99,8 @@ class Learner:
         self.world = world
         self._pad = policy.config.pad_token_id or 0
         self.packed = packs(trainer, policy.config._attn_implementation)
+        # Not on several ranks, which have to make equal numbers of micro-batches.
+        self.shares = trainer.packing is Packing.AUTO and not self.packed and world.size == 1 and sees_trees(policy)
 
     @torch.no_grad()
     def with_reference(self, samples: Sequence[TrainingSample], device: torch.device) -> list[TrainingSample]:
@@ -89,8 +109,9 @@ class Learner:
         if self.reference is None:
             return done
         with out_of_memory(device, "reference"), self.reference.model(device) as model:
-            for rows in self._plan(samples):
-                batch = collate([samples[row] for row in rows], self._pad, device, self.packed)
+            for members in self._batches(samples):
+                batch = self._collate(members, device)
+                rows = [row for member in members for row in member.rows]
                 logprobs = completion_logprobs(model, batch, self.temperature, self.trainer.logprob_chunk).logprobs
                 pieces = logprobs.float().cpu().split([len(samples[row].completion) for row in rows])
                 for row, piece in zip(rows, pieces, strict=True):
@@ -99,15 +120,51 @@ class Learner:
 
     def micro_batches(self, experience: Experience, device: torch.device) -> Iterator[tuple[MicroBatch, bool]]:
         """This rank's micro-batches, as many as on every other rank, and whether each is the last."""
-        plan = self._plan(experience.sequences)
-        for n, rows in enumerate(plan, 1):
-            batch = collate([experience.sequences[row] for row in rows], self._pad, device, self.packed)
-            yield batch, n == len(plan)
+        plan = self._batches(experience.sequences)
+        for n, members in enumerate(plan, 1):
+            yield self._collate(members, device), n == len(plan)
 
-    def _plan(self, samples: Sequence[TrainingSample]) -> list[list[int]]:
-        """See `batch_plan`. A call of all ranks: where weights are sharded, a pass over a micro-batch is one of all."""
-        plan = batch_plan([s.length for s in samples], self.trainer.micro_batch_tokens, self.packed)
-        return cut_to(plan, int(self.world.max(len(plan))))
+    def _batches(self, samples: Sequence[TrainingSample]) -> list[list[_Member]]:
+        """What each micro-batch is made of: of trees alone, or of single sequences alone."""
+        trees = self._trees(samples) if self.shares else []
+        shared = {row for tree in trees for row in tree.rows}
+        alone = [_Member((row,), (s,), None) for row, s in enumerate(samples) if row not in shared]
+        plans = self._plan(trees, self._mask_cells(samples)) if trees else []
+        return [*plans, *(self._plan(alone) if alone else [])]
+
+    def _collate(self, members: Sequence[_Member], device: torch.device) -> MicroBatch:
+        trees = [member.tree for member in members if member.tree is not None]
+        if trees:
+            return collate_trees([member.samples for member in members], trees, self._pad, device)
+        return collate([s for member in members for s in member.samples], self._pad, device, self.packed)
+
+    def _trees(self, samples: Sequence[TrainingSample]) -> list[_Member]:
+        """The groups of samples that are better learned from as one tree."""
+        trees = []
+        for rows in by_prompt(samples):
+            group = tuple(samples[row] for row in rows)
+            tree = tree_of(group)
+            small = len(tree.tokens) ** 2 <= self._mask_cells(samples)
+            if small and pays(tree, group, self.policy.config.hidden_size):
+                trees.append(_Member(tuple(rows), group, tree))
+        return trees
+
+    def _mask_cells(self, samples: Sequence[TrainingSample]) -> int:
+        """The most that the masks of padded sequences have; the memory plan counts so many."""
+        return self.trainer.micro_batch_tokens * max(s.length for s in samples)
+
+    def _plan(self, members: Sequence[_Member], cells: int | None = None) -> list[list[_Member]]:
+        """See `batch_plan`; of masks, width x width a row, no more than `cells`.
+
+        A call of all ranks: where weights are sharded, a pass over a micro-batch is one of all.
+        """
+        lengths = [member.length for member in members]
+        enough = ENOUGH_TOKENS if self.policy.device.type == "cpu" else None
+        most = self.trainer.micro_batch_tokens
+        if cells is not None:
+            most = min(most, cells // max(lengths))
+        plan = batch_plan(lengths, most, self.packed, enough)
+        return [[members[n] for n in batch] for batch in cut_to(plan, int(self.world.max(len(plan))))]
 
     def loss(self, batch: MicroBatch) -> tuple[Tensor, TokenSums]:
         """The loss of a micro-batch, summed over its tokens and with gradient, and what else is known of them."""

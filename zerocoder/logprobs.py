@@ -27,17 +27,23 @@ class TokenLogprobs(NamedTuple):
 
 
 def completion_logprobs(model: PreTrainedModel, batch: MicroBatch, temperature: float, chunk: int) -> TokenLogprobs:
-    """Log-probs of the completion tokens at `temperature`, and the entropy of each token's distribution (nats)."""
+    """Log-probs of the sequences' completion tokens at `temperature`, and the entropy of each token's distribution.
+
+    Entropies are in nats. What sequences share is computed once.
+    """
     hidden = model.base_model(
         input_ids=batch.input_ids,
         attention_mask=batch.attention_mask,
         position_ids=batch.position_ids,
         use_cache=False,  # a cache that is there would hide where packed sequences begin
     ).last_hidden_state
-    # The hidden state of a position predicts the next token.
-    predicts = batch.loss_mask[:, 1:]
-    hidden = hidden[:, :-1][predicts]
-    return head_logprobs(model.get_output_embeddings(), hidden, batch.targets, temperature, chunk)
+    head = model.get_output_embeddings()
+    if batch.shared is None:
+        predicts = batch.loss_mask[:, 1:]  # the hidden state of a position predicts the next token
+        return head_logprobs(head, hidden[:, :-1][predicts], batch.targets, temperature, chunk)
+    hidden = hidden.flatten(0, 1)[batch.shared.predictors]
+    once = head_logprobs(head, hidden, batch.targets, temperature, chunk)
+    return TokenLogprobs(*(values[batch.shared.nodes] for values in once))
 
 
 def head_logprobs(head: nn.Module, hidden: Tensor, targets: Tensor, temperature: float, chunk: int) -> TokenLogprobs:

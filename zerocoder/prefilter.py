@@ -26,7 +26,7 @@ from zerocoder.world import World
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-PROBLEMS_AT_ONCE = 32  # between two writes of the cache
+PROBLEMS_AT_ONCE = 64  # between two writes of the cache
 VERSION = 1  # of what a rank means; a change of prompts or parsing is caught by the key itself
 
 

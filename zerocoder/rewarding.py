@@ -27,6 +27,7 @@ from zerocoder.rewards import (
     unanimous_coder_rewards,
 )
 from zerocoder.rollout.engine import request_seed
+from zerocoder.scrutiny import looking, spoiled_job
 from zerocoder.selection.base import Consensus
 
 
@@ -35,7 +36,7 @@ class Proxy:
     """The solution that stands for the truth when a problem's tests are rewarded."""
 
     program: Program
-    valid: NDArray[np.bool_]  # [K] the columns it passes
+    valid: NDArray[np.bool_]  # [K] the columns it passes, and would not pass with its results spoiled
     known: NDArray[np.bool_]  # [K] False where a failure of ours hid the verdict
 
 
@@ -72,7 +73,16 @@ class Rewarder:
             if row is None or chosen is None:
                 return None
             program, verdicts = chosen, interaction.matrix.verdicts[row]
-        return Proxy(program, verdicts == Verdict.PASS, ~is_unknown(verdicts))
+        passed = np.asarray(verdicts == Verdict.PASS)
+        return Proxy(program, passed & self._looking(program, interaction, passed), ~is_unknown(verdicts))
+
+    def _looking(self, program: Program, interaction: Interaction, passed: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """[K] the columns that check what the proxy returns, among those that it passes."""
+        entry_point = interaction.problem.entry_point
+        if entry_point is None or not passed.any():
+            return passed  # a test of standard output compares all of it
+        tests = [t if ok else None for t, ok in zip(interaction.columns, passed, strict=True)]
+        return looking(self.executor.submit(spoiled_job(program.source, tests, entry_point)).result())
 
     def mutant_verdicts(self, interaction: Interaction, proxy: Proxy | None) -> NDArray[np.int8] | None:
         """[M, K] verdicts of the proxy's mutants; None where there is no proxy, no valid test or no mutant."""

@@ -329,7 +329,7 @@ def _require_fit(config: Config, checkpoint: Path) -> None:
 
 
 def flat(values: Any, at: str = "") -> dict[str, Any]:
-    """Nested settings by their dotted keys."""
+    """A nested config as dotted key -> value."""
     if not isinstance(values, dict):
         return {at: values}
     return {k: v for key, value in values.items() for k, v in flat(value, f"{at}.{key}" if at else key).items()}

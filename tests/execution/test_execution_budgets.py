@@ -57,15 +57,34 @@ def test_a_row_is_cancelled_after_so_many_late_tests(matrix: RunMatrix) -> None:
     assert matrix([ENDLESS], judged, limits=limits) == [["TIMEOUT", "TIMEOUT", "CANCELLED"]]
 
 
-def test_a_program_that_ends_on_no_test_is_cancelled_earlier(matrix: RunMatrix) -> None:
-    limits = Limits(cpu_seconds=0.05, cancel_after=4)
+def test_a_program_that_ends_on_some_tests_is_cancelled_when_it_is_late_on_most(matrix: RunMatrix) -> None:
+    limits = Limits(cpu_seconds=0.05, cancel_after=2)
     tests = [f"assert f({k}) == {k}" for k in range(6)]
-    programs = [ENDLESS, "def f(x):\n    while x: pass\n    return x", "def f(x):\n    while x < 5: pass\n    return x"]
+    programs = [ENDLESS, "def f(x):\n    while x: pass\n    return x", "def f(x):\n    while x < 2: pass\n    return x"]
     assert matrix(programs, tests, limits=limits) == [
         ["TIMEOUT"] * 2 + ["CANCELLED"] * 4,
         ["PASS"] + ["TIMEOUT"] * 4 + ["CANCELLED"],
-        ["TIMEOUT"] * 2 + ["CANCELLED"] * 4,  # though it would have ended on the last
+        ["TIMEOUT"] * 2 + ["CANCELLED"] * 4,  # though it would have ended on the others
     ]
+
+
+def test_slow_tests_do_not_keep_a_program_from_the_others(matrix: RunMatrix) -> None:
+    limits = Limits(cpu_seconds=0.05, cancel_after=4)
+    tests = [f"assert f({k}) == 0" for k in (10**9, 10**9 + 1, 10**9 + 2, 0, 1, 10**9 + 3)]
+    tests += ["assert f(3) == 3", "assert f(4) == 6"]
+    assert matrix(["def f(x):\n    return sum(range(x))"], tests, limits=limits) == [
+        ["TIMEOUT"] * 3 + ["PASS"] * 2 + ["TIMEOUT"] + ["PASS"] * 2
+    ]
+
+
+def test_a_test_does_not_remember_the_programs_that_it_has_met(matrix: RunMatrix) -> None:
+    """Else it could fail from the second program on, and would have killed all mutants of the first."""
+    test = (
+        "import math\ndef first(x):\n    try:\n        return math.seen\n    except AttributeError:\n"
+        "        math.seen = False\n        return x == 1\nassert first(f(1))"
+    )
+    programs = [f"def f(x):\n    return {k} - {k - 1}" for k in range(3)]
+    assert matrix(programs, [test]) == [["PASS"]] * 3
 
 
 def test_programs_that_share_a_process_get_half_of_the_first_budget(executor: ProcessExecutor) -> None:

@@ -69,6 +69,12 @@ def test_a_run_leaves_what_it_promises(user: User) -> None:
         "matrix/density",
         "matrix/rank",
         "matrix/degenerate",
+        "matrix/duplicate_programs",
+        "matrix/duplicate_tests",
+        "ranks/0",
+        "ranks/8",
+        "truth/coder",
+        "truth/tester",
         "selector/consensus_size",
         "selector/log10_beta0",
         "selector/log10_alpha_xy",
@@ -97,7 +103,8 @@ def test_a_run_leaves_what_it_promises(user: User) -> None:
     model, tokenizer = AutoModelForCausalLM.from_pretrained(hf), AutoTokenizer.from_pretrained(hf)
     assert model.generate(torch.tensor([tokenizer.encode("a")]), max_new_tokens=2).shape[1] > 1
     assert "before" in done.stdout and "after" in done.stdout and "coder Pass@1" in done.stdout
-    assert json.loads((run / "summary.json").read_text())["steps"] == 2
+    summary = json.loads((run / "summary.json").read_text())
+    assert summary["steps"] == 2 and summary["warnings"] == [] and "truth/coder" in summary["last_step"]
 
 
 def test_resume_after_sigkill_repeats_the_unbroken_run(user: User, tmp_path: Path) -> None:

@@ -67,7 +67,8 @@ def test_two_ranks_train_as_one_does(user: User, tmp_path: Path) -> None:
         torch.testing.assert_close(ours["state_dict"][name], weights, atol=2e-5, rtol=1e-4, msg=name)
 
     ours_logged, theirs_logged = scalars(two), scalars(one)
-    assert ours_logged.keys() == theirs_logged.keys() and "selector/noise" in theirs_logged
+    assert ours_logged.keys() == theirs_logged.keys()
+    assert {"selector/noise", "probe/coder", "truth/coder", "truth/tester"} <= theirs_logged.keys()
     for tag, values in theirs_logged.items():
         tolerance = 1e-4 if tag.startswith(("policy/", "rollout/engine")) else 0.0  # sums of floats in another order
         assert [s for s, _ in ours_logged[tag]] == [s for s, _ in values]

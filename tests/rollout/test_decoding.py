@@ -10,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import tiny_policy, tiny_tokenizer
 
+from zerocoder.rollout import slots
+from zerocoder.rollout.attention import NAME
 from zerocoder.rollout.decoding import TransformersEngine
 from zerocoder.rollout.drawing import draw
 from zerocoder.rollout.engine import Completion, Request, Sampling, request_seed
@@ -71,6 +73,56 @@ def test_ended_sequences_leave_and_the_rest_goes_on() -> None:
         assert len(c.logprobs) == len(c.token_ids)
 
 
+def test_what_answers_begin_with_is_written_once() -> None:
+    policy = tiny_policy()
+    read: list[tuple[tuple[int, ...], list[int]]] = []  # of each pass, the shape and the last tokens
+
+    def watch(module: object, args: object, given: dict[str, torch.Tensor]) -> None:
+        read.append((tuple(given["input_ids"].shape), given["input_ids"][:, -1].tolist()))
+
+    policy.register_forward_pre_hook(watch, with_kwargs=True)
+    rows = TransformersEngine(policy, tiny_tokenizer(), 64).generate([Request(PROMPTS[0], tuple(range(8)))], WARM)
+    assert read[0][0] == (1, len(PROMPTS[0]))  # the prompt, once for all
+    for step, (shape, tokens) in enumerate(read[1:], 1):
+        beginnings = {c.token_ids[:step] for c in rows[0] if len(c.token_ids) > step}
+        assert shape == (len(beginnings), 1)
+        assert sorted(tokens) == sorted(beginning[-1] for beginning in beginnings)
+    assert read[1][0][0] < 8, "some begin alike"
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 8, 11])
+def test_sequences_that_join_and_move_are_written_as_if_alone(batch_size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    policy = tiny_policy()
+    policy.generation_config.eos_token_id = [1, *range(100, 130)]  # answers of very different lengths
+    requests = [Request(p, tuple(range(k, k + 5))) for k, p in enumerate(PROMPTS * 2)]
+    sampling = Sampling(0.8, 0.95, 0, 60)
+    expected = TransformersEngine(policy, tiny_tokenizer(), 64).generate(requests, sampling)
+    monkeypatch.setattr(slots, "ROOM", 7)  # the buffers are made anew all the time
+    found = TransformersEngine(policy, tiny_tokenizer(), batch_size).generate(requests, sampling)
+    for request, theirs, ours in zip(requests, expected, found, strict=True):
+        assert [c.token_ids for c in ours] == [c.token_ids for c in theirs]
+        for c in ours:
+            logits = policy(torch.tensor([request.prompt + c.token_ids])).logits[0, len(request.prompt) - 1 : -1]
+            plain = (logits / 0.8).log_softmax(-1).gather(1, torch.tensor(c.token_ids)[:, None])[:, 0]
+            torch.testing.assert_close(torch.tensor(c.logprobs), plain, atol=1e-4, rtol=0)
+
+
+def test_the_policy_attends_as_before_when_decoding_is_over_or_failed() -> None:
+    policy = tiny_policy()
+    eng = TransformersEngine(policy, tiny_tokenizer(), 8)
+
+    def interrupt(*done: object) -> None:
+        assert policy.config._attn_implementation == NAME
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        eng.generate([Request((5, 6), (0,))], WARM, interrupt)
+    assert policy.config._attn_implementation == "sdpa"
+    policy.set_attn_implementation("eager")
+    eng.generate([Request((5, 6), (0,))], WARM, lambda *_: None)
+    assert policy.config._attn_implementation == "eager"
+
+
 def test_over_long_requests_are_refused() -> None:
     with pytest.raises(ValueError, match="exceed the model's 1024"):
         engine().generate([Request(tuple(range(5, 205)) * 5, (0,))], GREEDY)
@@ -81,6 +133,15 @@ def test_draw_inverts_the_cumulative_distribution() -> None:
     tokens, logprobs = draw(logits, torch.tensor([0.0, 0.49, 0.51, 0.99], dtype=torch.float64), Sampling(1, 1, 0, 1))
     assert tokens.tolist() == [0, 0, 1, 2]
     assert logprobs.exp().tolist() == pytest.approx([0.5, 0.5, 0.3, 0.2])
+
+
+def test_several_tokens_of_one_row_are_those_of_equal_rows() -> None:
+    logits = torch.randn(3, 50, generator=torch.Generator().manual_seed(0))
+    uniforms = torch.rand(3, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    for sampling in (Sampling(1, 1, 0, 1), WARM, GREEDY):
+        apart = draw(logits.repeat_interleave(4, 0), uniforms.flatten(), sampling)
+        together = draw(logits, uniforms, sampling)
+        assert torch.equal(together[0].flatten(), apart[0]) and torch.equal(together[1].flatten(), apart[1])
 
 
 def test_top_p_keeps_the_smallest_set_that_reaches_it() -> None:

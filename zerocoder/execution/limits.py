@@ -28,9 +28,10 @@ class Limits:
         (`Job.family`) get half, as what a process costs once is paid by one of them.
     cpu_multiple: the second round's budget in CPU times of the problem's median passing cell; 0 gives every cell
         `cpu_seconds` at once.
-    cancel_after: a program that was late on so many tests (half as many, two at least, where it ended on none) is
-        taken for endless, and its other cells read CANCELLED; 0 runs every cell. Tests that make the same calls are
-        one run and count once. Programs that share a process (`Job.family`) are cancelled after one late test.
+    cancel_after: a program that was late on so many tests, and on more than half of all where it ended on any, is
+        taken for endless, and its other cells read CANCELLED; 0 runs every cell, 1 takes the first late one for enough.
+        Tests that make the same calls are one run and count once. Programs that share a process (`Job.family`) are
+        cancelled after one late test.
     state: what tests of one program share. `namespace`: a process, but no name of the program; what a test leaves
         behind in modules of the standard library stays visible to the next. `process`: nothing.
     """

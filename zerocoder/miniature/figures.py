@@ -18,7 +18,7 @@ from zerocoder.miniature.tables import TITLES
 from zerocoder.problems import Role
 from zerocoder.report import plots, style
 
-PANEL = (4.6, 3.0)  # inches
+HEIGHT = 3.2  # inches of a panel
 REWARDED = ("dyb4", "codet", "oracle")
 """Settings whose rewards are shown beside the truth: with labels, without, and with nothing else."""
 
@@ -40,13 +40,12 @@ def noise(left: Left) -> Figure | None:
     panels = {"DyB4 and label-free static selectors": SELECTORS, "all with the same labels": LABELLED}
     if not any(left.evidence.noise[name] for name in ("dyb4", *SELECTORS, *LABELLED)):
         return None
-    figure, axes = style.panels(2, 2, PANEL)
+    figure, axes = style.panels(2, height=HEIGHT)
     for place, (title, names) in zip(axes, panels.items(), strict=True):
         groups = {TITLES[name]: list(left.logs[name].values()) for name in ("dyb4", *names)}
         plots.plot_selection_noise(place, groups)
         place.set_title(title)
-        lines, labels = plots.group_keys(groups)
-        place.legend(lines, labels, fontsize=7)
+        place.legend(*plots.group_keys(groups, [label for label, runs in groups.items() if runs]), fontsize=7)
     return figure
 
 
@@ -55,7 +54,7 @@ def filter_and_labels(left: Left) -> Figure | None:
     panels = {"tau": {n: tau_name(n) for n in TAUS}, "L": {n: labels_name(n) for n in LABELS}}
     if not any(left.evidence.scores[name] for names in panels.values() for name in names.values()):
         return None
-    figure, axes = style.panels(2, 2, PANEL)
+    figure, axes = style.panels(2, height=HEIGHT)
     for place, (title, names) in zip(axes, panels.items(), strict=True):
         for number, column in enumerate((CAVG, TAVG)):
             _over(place, left, names, column, style.colour(number))
@@ -83,11 +82,11 @@ def rewards(left: Left) -> Figure | None:
     groups = {TITLES[name]: runs for name in REWARDED if (runs := list(left.logs[name].values()))}
     if not groups:
         return None
-    figure, axes = style.panels(2, 2, PANEL)
+    figure, axes = style.panels(2, height=HEIGHT)
     for place, role in zip(axes, Role, strict=True):
         plots.plot_reward(place, groups, role)
         place.set_title(role.value)
-    lines, labels = plots.group_keys(groups)
+    lines, labels = plots.group_keys(groups, list(groups))
     dashes, meanings = plots.dash_keys({"solid": "rewarded", "dashed": "true"})
     style.legend(figure, [*lines, *dashes], [*labels, *meanings])
     return figure

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean, stdev
 
 from zerocoder.evaluation.paper import published
-from zerocoder.evaluation.report.markdown import escaped, table
 from zerocoder.miniature.evidence import Left
 from zerocoder.miniature.findings import LABELLED, PAPER, Finding, Part
 from zerocoder.miniature.plan import BASE, SELECTORS, SETTINGS, TAUS, Plan
 from zerocoder.miniature.scores import AVG, CAVG, TAVG, Checkpoint, columns
+from zerocoder.pages.markdown import escaped, table
 from zerocoder.report.curves import Stat
 from zerocoder.report.logs import RunLog
 from zerocoder.report.timing import PAPER as IN_PAPER

@@ -9,7 +9,7 @@ do; a consensus of both can therefore tell the readings apart, which is what Zer
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from random import Random
 
@@ -79,6 +79,11 @@ CORE = Text(
     tester_slips=0.04,
 )
 """The kinds of the built-in problems: the second phase."""
+CLEAR = replace(
+    CORE, early=CORE.late, tester_share=0.7, coder_strong=0.52, coder_weak=0.30, tester_misreads=0.07, tester_weak=0.06,
+    tester_slips=0.03,
+)  # fmt: skip
+"""Testers who keep a clearer head than coders: the last phase. The right reading then shows in most matrices."""
 
 
 class Reading(StrEnum):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from zerocoder.report.logs import RunLog, Series
 
 POINTS = 16  # a smoothed curve is a running mean over about the n-th part of a run
+_FEW = 8  # points that are shown as they are
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,21 +56,26 @@ def has(runs: Sequence[RunLog], name: str) -> bool:
 
 
 def smoothed(series: Series) -> Series:
-    """A running mean over an odd number of points around each, one to a POINTS-th of all; fewer at the ends."""
-    width = len(series.values) // POINTS | 1
-    ones = np.ones(width)
-    sums = np.convolve(series.values, ones, "same")
-    return Series(series.steps, sums / np.convolve(np.ones(len(series.values)), ones, "same"))
+    """A running mean over the points around each, three or a POINTS-th of all, where there are as many on both sides.
+
+    The outermost two count half, so that what differs between the coder's and the tester's steps evens out.
+    """
+    count = len(series.values)
+    if count < _FEW:
+        return series
+    weights = np.ones(max(count // POINTS | 1, 3))
+    weights[[0, -1]] = 0.5
+    means = np.convolve(series.values, weights / weights.sum(), "valid")
+    return Series(series.steps[len(weights) // 2 : -(len(weights) // 2)], means)
 
 
 def curve(runs: Sequence[RunLog], name: str, smooth: bool = False) -> Curve | None:
-    """The mean curve of a scalar; each run is smoothed on its own. None where no run has measured it."""
-    found = [known(run.scalars[name]) for run in runs if name in run.scalars]
-    return mean_curve([smoothed(series) if smooth else series for series in found if len(series.steps)])
+    """The mean of a scalar, step by step over the runs that have the step; each run is smoothed on its own.
 
-
-def mean_curve(found: Sequence[Series]) -> Curve | None:
-    """The mean of curves, step by step over those that have the step."""
+    None where no run has measured it.
+    """
+    logged = [known(run.scalars[name]) for run in runs if name in run.scalars]
+    found = [smoothed(series) if smooth else series for series in logged if len(series.steps)]
     if not found:
         return None
     steps = np.unique(np.concatenate([series.steps for series in found]))
@@ -83,7 +90,6 @@ def mean_curve(found: Sequence[Series]) -> Curve | None:
 
 
 def part(series: Series, start: float, end: float) -> float:
-    """Mean of a curve's points from share `start` to share `end` of them, at least one; NaN where there is none."""
-    values = known(series).values
-    first, last = int(len(values) * start), max(int(np.ceil(len(values) * end)), 1)
-    return float(values[min(first, len(values) - 1) : last].mean()) if len(values) else float("nan")
+    """Mean of a curve's points, of which there is at least one, from share `start` to share `end` of them."""
+    count = len(series.values)
+    return float(series.values[min(int(count * start), count - 1) : ceil(count * end)].mean())

@@ -62,6 +62,12 @@ class RunLog:
         """Steps that were logged."""
         return len(self.scalars["time/step"].steps) if "time/step" in self.scalars else 0
 
+    def score(self, moment: str, metric: str) -> float | None:
+        """A held-out score of `zerocoder.evaluation.names.METRICS`, 0 to 1; None where it was not measured."""
+        scores = self.evaluation.get(moment, {})
+        value = scores.get("pass_at", {}).get("1") if metric == "pass_at_1" else scores.get(metric)
+        return None if value is None else float(value)
+
     @property
     def finished(self) -> bool:
         return bool(self.summary)

@@ -7,7 +7,8 @@ are running means (`curves.smoothed`). What no run of a group has logged is not 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,12 +17,12 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator
 
 from zerocoder.problems import Role
 from zerocoder.report import style
-from zerocoder.report.curves import Curve, curve, mean_curve
-from zerocoder.report.logs import MOMENTS, RunLog, Series
+from zerocoder.report.curves import Curve, curve
+from zerocoder.report.logs import RunLog
 from zerocoder.report.timing import COMPONENTS, OTHER, TOTAL, breakdown
 
 Groups = Mapping[str, Sequence[RunLog]]
@@ -58,25 +59,8 @@ def plot_selection_noise(axes: Axes, groups: Groups) -> None:
 
 def plot_heldout(axes: Axes, groups: Groups, metric: str) -> None:
     """A held-out score over the steps at which it was measured; `metric` as in `eval/<metric>`."""
-    for number, runs in enumerate(groups.values()):
-        found = mean_curve([series for run in runs if (series := heldout(run, metric)) is not None])
-        if found is not None:
-            _line(axes, found, number, "solid")
-    _over_steps(axes)
+    plot_scalar(axes, groups, f"eval/{metric}", smooth=False)
     _percent(axes)
-
-
-def heldout(run: RunLog, metric: str) -> Series | None:
-    """A held-out score of a run by step: from its scalars, or from what it wrote before and after."""
-    if f"eval/{metric}" in run.scalars:
-        return run.scalars[f"eval/{metric}"]
-    points = {}
-    for moment, step in zip(MOMENTS, (0, run.steps), strict=True):
-        scores = run.evaluation.get(moment, {})
-        value = scores.get("pass_at", {}).get("1") if metric == "pass_at_1" else scores.get(metric)
-        if value is not None:
-            points[step] = float(value)
-    return Series(np.array(list(points), np.int64), np.array(list(points.values()))) if points else None
 
 
 def plot_time(axes: Axes, groups: Groups, busy: bool = False) -> None:
@@ -122,8 +106,8 @@ def plot_ranks(axes: Axes, runs: Sequence[RunLog]) -> None:
 
 
 def rank_colour(name: str) -> str:
-    """Of a name in RANKS: from dark to light, in any kind of sight."""
-    return to_hex(colormaps["cividis"](RANKS.index(name) / (len(RANKS) - 1)))
+    """Of a name in RANKS: from dark to light, in any kind of sight, and the low ones, which are common, far apart."""
+    return to_hex(colormaps["cividis"](math.sqrt(RANKS.index(name) / (len(RANKS) - 1))))
 
 
 def plot_consensus(axes: Axes, groups: Groups, of: str = "solutions") -> None:
@@ -144,13 +128,15 @@ def plot_configuration(axes: Axes, groups: Groups) -> None:
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
 
 
-def group_keys(groups: Groups) -> tuple[list[Line2D], list[str]]:
-    """For a legend: a line a group, and the labels."""
-    lines = [
-        Line2D([], [], color=style.colour(n), marker=style.marker(n) if len(groups) > len(style.PALETTE) else "")
-        for n in range(len(groups))
-    ]
-    return lines, list(groups)
+def group_keys(groups: Groups, shown: Collection[str]) -> tuple[list[Line2D], list[str]]:
+    """For a legend: a line for each group that is `shown`, and the labels."""
+    many = len(groups) > len(style.PALETTE)
+    lines = {
+        label: Line2D([], [], color=style.colour(n), marker=style.marker(n) if many else "")
+        for n, label in enumerate(groups)
+        if label in shown
+    }
+    return list(lines.values()), list(lines)
 
 
 def dash_keys(names: Mapping[str, str]) -> tuple[list[Line2D], list[str]]:
@@ -182,9 +168,9 @@ def _line(axes: Axes, found: Curve, number: int, dash: str) -> None:
 
 def _over_steps(axes: Axes) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    axes.yaxis.set_major_locator(MaxNLocator(5))
+    axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
     axes.set_xlabel("step")
 
 
 def _percent(axes: Axes) -> None:
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=None, symbol=" %"))
+    axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.4g} %")

@@ -36,7 +36,8 @@ DARK = {
     "#6b7681": "#a5b0ba",
 }
 """Light colour -> dark one; the grounds are those of `zerocoder/page`."""
-PANEL_INCHES = (3.1, 2.3)
+WIDTH = 9.9  # inches of every picture of several panels
+HEIGHT = 2.4  # inches of a panel
 LABEL = 60  # characters of a name in a legend
 
 _STYLE: dict[str, Any] = {
@@ -86,11 +87,12 @@ def styled() -> Iterator[None]:
         yield
 
 
-def panels(count: int, columns: int = 3, size: tuple[float, float] = PANEL_INCHES) -> tuple[Figure, list[Axes]]:
-    """A figure of `count` panels of `size` inches, row by row, at most `columns` beside each other."""
+def panels(count: int, columns: int = 3, height: float = HEIGHT) -> tuple[Figure, list[Axes]]:
+    """A figure of `count` panels of `height` inches, row by row, at most `columns` beside each other."""
     columns = min(columns, count)
     rows = ceil(count / columns)
-    figure = Figure(figsize=(size[0] * columns, size[1] * rows), layout="constrained")
+    width = WIDTH if columns > 1 else WIDTH / 2
+    figure = Figure(figsize=(width, height * rows), layout="constrained")
     FigureCanvasSVG(figure)
     grid = figure.subplots(rows, columns, squeeze=False).flatten().tolist()
     for unused in grid[count:]:
@@ -113,6 +115,11 @@ def shown(name: str) -> str:
     text = " ".join("".join(c if c.isprintable() else " " for c in name).split())
     text = text if len(text) <= LABEL else f"{text[: LABEL // 2 - 1]}…{text[-LABEL // 2 :]}"
     return f"\N{HAIR SPACE}{text}" if text.startswith("_") else text  # matplotlib hides names with an underscore
+
+
+def capital(text: str) -> str:
+    """`text` with a capital at its start, and as it is behind."""
+    return text[:1].upper() + text[1:]
 
 
 def legend(figure: Figure, handles: Sequence[Any], names: Sequence[str]) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from zerocoder.rollout.attention import grouped_attention
 from zerocoder.rollout.engine import Completion, OnDone, Request, Sampling
 from zerocoder.rollout.packed import packed_linears
 from zerocoder.rollout.writing import Answer, Batch
@@ -53,7 +54,7 @@ class TransformersEngine:
         self.policy.eval()
         try:
             answers: list[list[Completion | None]] = [[None] * len(r.seeds) for r in requests]
-            with packed_linears(self.policy):
+            with packed_linears(self.policy), grouped_attention(self.policy):
                 for answer in self._written(requests, sampling):
                     completion = self._completion(answer)
                     answers[answer.request][answer.sample] = completion

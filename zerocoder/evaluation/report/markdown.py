@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from zerocoder.evaluation.columns import COLUMNS
 from zerocoder.evaluation.records import Provenances
 from zerocoder.evaluation.report.provenance import facts
@@ -18,8 +16,7 @@ from zerocoder.evaluation.report.wording import (
     spread,
     with_interval,
 )
-
-_SPECIAL = str.maketrans({c: f"\\{c}" for c in "\\`*_{}[]<>#|~"} | {"&": "&amp;", "\n": " ", "\r": " "})
+from zerocoder.pages.markdown import escaped, table
 
 
 def markdown(sheet: Sheet, provenance: Provenances) -> str:
@@ -31,11 +28,6 @@ def markdown(sheet: Sheet, provenance: Provenances) -> str:
     if provenance:
         parts += ["## What decided these numbers\n", *_provenance(provenance)]
     return "\n".join(parts)
-
-
-def escaped(text: str) -> str:
-    """`text` as Markdown that shows it as it is, on one line of a table."""
-    return text.translate(_SPECIAL)
 
 
 def _paper(sheet: Sheet) -> str:
@@ -73,7 +65,3 @@ def _provenance(provenance: Provenances) -> list[str]:
         parts.append(f"### {escaped(benchmark)}\n")
         parts.append(table(["", ""], ["---", "---"], [[escaped(name), escaped(text)] for name, text in rows]))
     return parts
-
-
-def table(header: Sequence[str], rules: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    return "".join("| " + " | ".join(line) + " |\n" for line in (header, rules, *rows))

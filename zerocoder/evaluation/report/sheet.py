@@ -15,17 +15,9 @@ from numpy.typing import NDArray
 from zerocoder.evaluation.bootstrap import Interval, interval, replicates
 from zerocoder.evaluation.columns import COLUMNS, Estimate, column_estimates
 from zerocoder.evaluation.measures import measure
+from zerocoder.evaluation.names import METRICS
 from zerocoder.evaluation.paper import PublishedRow
 from zerocoder.evaluation.records import Scores
-
-METRICS = {
-    "pass_at_1": "coder Pass@1",
-    "test_accuracy": "test accuracy",
-    "mutation_score": "mutation score",
-    "coder_format_errors": "coder format errors",
-    "tester_format_errors": "tester format errors",
-}
-"""Shown metrics (all shares) -> their names. `Pass@k` for other k stands behind the first."""
 
 _COUNTS = {
     "problems": "problems",

@@ -125,8 +125,8 @@ class Rows:
         if work.first_failure and any(verdict is not Verdict.PASS for verdict, _ in self._outcomes.values()):
             return True
         patience = work.cancel_after
-        if not self._has_ended:
-            patience = min(patience, max(2, (patience + 1) // 2))
+        if self._has_ended and patience > 1:  # slow tests that are not the most cannot keep a program from the others
+            patience = max(patience, len(work.tests) // 2 + 1)
         return bool(patience) and self._num_late >= patience
 
     def _note(self, cell: int, verdict: Verdict, budget: Budget) -> None:
@@ -226,6 +226,8 @@ class Rows:
         examiner.send(judge.GO)
         try:
             self._note(cell, self._round(peer, examiner, cell, budget), budget)
+            if cell in self._judges and "import" in self._work.tests[cell][1]:
+                self._drop_judge(cell)  # in a module it could remember how many programs it has met
         except Late as late:
             self._drop_judge(cell)
             self._drop_runner()

@@ -1,4 +1,3 @@
-"use strict";
 // The list of problems. Every text that a model or a data set wrote is set as text, never as HTML.
 (() => {
   const PAGE = 50;
@@ -285,14 +284,6 @@
       event.preventDefault();
       $("search").focus();
     }
-  });
-
-  const system = window.matchMedia("(prefers-color-scheme: dark)");
-  $("theme").hidden = false;
-  $("theme").addEventListener("click", () => {
-    const root = document.documentElement.style;
-    const dark = root.colorScheme ? root.colorScheme === "dark" : system.matches;
-    root.colorScheme = dark ? "light" : "dark";
   });
 
   update().then(follow);
