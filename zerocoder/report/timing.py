@@ -22,7 +22,7 @@ OTHER = "Other"
 TOTAL = "Total"
 PAPER = {"Rollout": 5.6, "Execution": 47.6, "Mutation": 35.7, "Calibration": 2.0, "RL Training": 9.2, TOTAL: 100.0}
 """Percent of a step's time as Table 5 has them."""
-_NO_STAGES = ("step", "hidden", "probe")  # the probe measures the run; it is no part of the method
+_NO_STAGES = ("step", "hidden", "probe", "truth")  # the last two measure the run; they are no part of the method
 _BUSY = "busy_"
 
 

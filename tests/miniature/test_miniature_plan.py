@@ -1,0 +1,133 @@
+"""The plan: which runs there are, which are shared, and what makes a run another one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from zerocoder.compose import load
+from zerocoder.miniature import plan as planning
+from zerocoder.miniature.__main__ import PAGE, evaluations, main, parse, training
+from zerocoder.miniature.plan import FIXED, SETTINGS, Plan, Run, add
+from zerocoder.problems import ZeroCoderError
+
+
+@pytest.fixture
+def plan(at: Callable[[Path], Plan], tmp_path: Path) -> Plan:
+    return at(tmp_path)
+
+
+def test_every_setting_of_the_tables_has_a_run_for_every_seed(plan: Plan) -> None:
+    asked = {(name, run.seed) for run in plan.runs for name in run.settings}
+    assert asked == {(setting.name, seed) for setting in SETTINGS for seed in (0, 1)}
+    assert len(SETTINGS) == 22 and len(plan.runs) == 2 * 20
+    shared = [run.settings for run in plan.runs if len(run.settings) > 1]
+    assert shared == [("dyb4", "tau-2", "labels-10")] * 2  # tau = 2 and L = 10 are the method's own
+
+
+def test_settings_are_what_their_names_say(plan: Plan) -> None:
+    def config(name: str) -> object:
+        return load([*plan.run(name, 1).overrides, *FIXED])
+
+    one = config("b4-5-3-labelled")
+    assert (one.selector.beta0, one.selector.alpha_xy, one.data.calibration) == (1e5, 1e3, 10)  # type: ignore[attr-defined]
+    two = config("codet")
+    assert (two.selector.name, two.data.calibration, two.trainer.seed) == ("codet", 0, 1)  # type: ignore[attr-defined]
+    bare = config("dyb4-no-mutation")
+    assert (bare.selector.name, bare.algorithm.lambda_low, bare.algorithm.lambda_high) == ("dyb4", 0, 0)  # type: ignore[attr-defined]
+    assert config("tau-4").data.tau == 4 and config("labels-50").data.calibration == 50  # type: ignore[attr-defined]
+    assert not config("dyb4").trainer.evaluate and config("dyb4").trainer.threads == 1  # type: ignore[attr-defined]
+
+
+def test_runs_that_filter_alike_share_their_ranks(plan: Plan) -> None:
+    of = {name: plan.run(name, 0).ranks for name in ("dyb4", "codet", "tau-4", "tau-0")}
+    assert of["dyb4"] == of["codet"] == of["tau-4"] is not None and of["tau-0"] is None
+    assert plan.run("dyb4", 1).ranks != of["dyb4"]
+
+
+def test_what_decides_a_run_is_in_its_folder(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    def folder(*overrides: str) -> Path:
+        runs: dict[str, Run] = {}
+        add(runs, SETTINGS[0], load([*plan.runs[0].overrides, *FIXED, *overrides]), (), plan.root)
+        (run,) = runs.values()
+        return run.folder
+
+    same = plan.runs[0].folder
+    assert same.parent == plan.root / "dyb4" / "seed0"
+    assert folder() == folder("trainer.root=elsewhere", "verifier.workers=2") == same
+    assert len({same, folder("rollout.temperature=1.0"), folder("trainer.max_steps=7")}) == 3
+    monkeypatch.setattr(planning, "weights_digest", lambda model: "other weights")
+    assert folder() != same
+    monkeypatch.undo()
+    monkeypatch.setattr(planning, "_training", lambda config: "other problems")
+    assert folder() != same
+
+
+def test_weights_are_known_by_their_content(tmp_path: Path) -> None:
+    for name in ("config.json", "tokenizer.json"):
+        (tmp_path / name).write_text("{}")
+    first = planning.weights_digest.__wrapped__(str(tmp_path))
+    assert planning.weights_digest.__wrapped__(str(tmp_path)) == first
+    (tmp_path / "model.safetensors").write_bytes(b"x")
+    assert planning.weights_digest.__wrapped__(str(tmp_path)) != first
+
+
+def test_a_run_goes_on_from_its_checkpoint_and_is_done_after_its_last_step(plan: Plan, tmp_path: Path) -> None:
+    run = replace(plan.run("dyb4", 0), folder=tmp_path / "my runs", steps=4)
+    assert run.latest is None and run.finished is None and "trainer.resume=latest" not in run.command
+    assert f"trainer.root='{run.folder}'" in run.command
+    folder = run.folder / "nano" / "2026-01-01_00-00-00"
+    folder.mkdir(parents=True)
+    (folder.parent / "latest").symlink_to(folder.name)
+    assert "trainer.resume=latest" not in run.command  # killed before its first checkpoint: it begins anew
+    (folder / "checkpoints" / "step_000002").mkdir(parents=True)
+    assert run.command[-1] == "trainer.resume=latest" and run.finished is None
+    (folder / "summary.json").write_text(json.dumps({"steps": 3}))
+    assert run.finished is None
+    (folder / "summary.json").write_text(json.dumps({"steps": 4}))
+    assert run.finished == folder
+
+
+def test_jobs_are_what_is_not_done(plan: Plan) -> None:
+    job = training(plan.run("codet", 1))
+    assert (job.name, job.kind, job.script, job.steps) == ("codet seed 1", "training", "train.py", plan.runs[0].steps)
+    (base,) = evaluations(plan, plan.runs)  # no run is finished
+    assert base.setting == "base" and "model.path='nano'" in base.arguments()
+    done = plan.scores_folder(None)
+    done.mkdir(parents=True)
+    (done / "results.json").write_text("{}")
+    assert evaluations(plan, plan.runs) == []
+
+
+def test_a_plan_is_printed_and_nothing_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = tmp_path / "runs"
+    assert main(["--plan", "--only", "tau-2,codet", "--seeds", "3", "--steps", "2", "--root", str(root)]) == 0
+    said = capsys.readouterr().out
+    assert "dyb4 seed 3" in said and "dyb4 = tau-2 = labels-10" in said and "codet seed 3" in said
+    assert "maxpass" not in said and "3 of 3 checkpoints to come" in said and "nothing has run here yet" in said
+    assert not root.exists()
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["--only", "dyb5"], "unknown setting 'dyb5'; known: base, dyb4, maxpass"),
+        (["--seeds", "0,x"], "whole numbers are expected"),
+        (["--steps", "0"], "above 0"),
+        (["--plan", "data.tua=2"], "data.tua"),
+        (["--nothing"], "unrecognized arguments"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(argv: list[str], said: str, tmp_path: Path) -> None:
+    with pytest.raises(ZeroCoderError) as error:
+        main([*argv, "--root", str(tmp_path / "runs")])
+    assert said in str(error.value)
+
+
+def test_the_default_page_is_that_of_the_docs() -> None:
+    assert parse([]).seeds == (0, 1, 2) and parse([]).out is None
+    assert Path(__file__).parents[2] / "docs" / "miniature.md" == PAGE

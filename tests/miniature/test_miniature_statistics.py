@@ -1,0 +1,121 @@
+"""Intervals and rules, against numbers worked out by hand and from printed tables of Student's t."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zerocoder.miniature.statistics import (
+    COMPARABLE,
+    SMALL,
+    Estimate,
+    Verdict,
+    above,
+    alike,
+    estimate,
+    every,
+    not_behind,
+    some,
+)
+
+YES, NO, OPEN = Verdict.REPRODUCED, Verdict.NOT, Verdict.UNDECIDED
+
+
+def test_three_seeds_alone_are_judged_by_students_t_with_two_degrees_of_freedom() -> None:
+    found = estimate([1.0, 2.0, 3.0])
+    assert found.mean == 2.0 and found.from_seeds == pytest.approx(1 / 3) and found.positive == 3
+    low, high = found.interval()  # type: ignore[misc]
+    assert (low, high) == pytest.approx((2 - 4.3027 / math.sqrt(3), 2 + 4.3027 / math.sqrt(3)), abs=1e-3)
+
+
+def test_equal_seeds_leave_the_problems_noise_which_is_normal() -> None:
+    low, high = Estimate((4.0, 4.0, 4.0), 2.25).interval()  # type: ignore[misc]
+    assert (low, high) == pytest.approx((4 - 1.95996 * 1.5, 4 + 1.95996 * 1.5), abs=1e-4)
+
+
+def test_both_noises_add_up_and_share_their_degrees_of_freedom() -> None:
+    """1/3 from the seeds, 2/3 from the problems: (3 - 1) * (1 / (1/3))**2 = 18 degrees, t = 2.1009."""
+    low, high = Estimate((1.0, 2.0, 3.0), 2 / 3).interval()  # type: ignore[misc]
+    assert (low, high) == pytest.approx((2 - 2.1009, 2 + 2.1009), abs=1e-3)
+
+
+def test_two_comparisons_widen_the_interval_to_the_level_of_both() -> None:
+    """Each at 97.5 %: t = 6.2053 at two degrees of freedom."""
+    low, high = estimate([1.0, 2.0, 3.0]).interval(2)  # type: ignore[misc]
+    assert high - low == pytest.approx(2 * 6.2053 / math.sqrt(3), abs=1e-3)
+
+
+def test_the_problems_share_is_the_variance_of_the_mean_over_the_seeds() -> None:
+    draws = [np.array([0.0, 2.0, 4.0]), np.array([4.0, 2.0, 0.0])]
+    assert estimate([1.0, 1.0], draws).from_problems == 0  # what one seed loses on a draw, the other wins
+    assert estimate([1.0, 1.0], [draws[0], draws[0]]).from_problems == 4.0
+    assert estimate([1.0], [np.array([0.0, np.nan, 4.0])]).from_problems == 8.0  # a draw without any of its problems
+
+
+def test_one_seed_decides_nothing() -> None:
+    found = estimate([30.0], [np.full(5, 30.0)])
+    assert found.interval() is None
+    assert {above(found), alike(found), not_behind(found), above(None), alike(None), not_behind(None)} == {OPEN}
+
+
+SURE = 1e-6  # a variance that leaves the mean
+
+
+@pytest.mark.parametrize(
+    ("mean", "more", "behind", "same"),
+    [
+        (10.0, YES, YES, NO),
+        (0.5, YES, YES, YES),
+        (-1.0, NO, YES, YES),
+        (-COMPARABLE - 1, NO, NO, NO),
+    ],
+)
+def test_rules_on_a_sure_difference(mean: float, more: Verdict, behind: Verdict, same: Verdict) -> None:
+    found = Estimate((mean, mean), SURE)
+    assert (above(found), not_behind(found), alike(found)) == (more, behind, same)
+
+
+def test_rules_on_a_vague_difference() -> None:
+    """Twice the standard error of 4 leaves everything open around zero; of 1 it rules out much."""
+    assert above(Estimate((1.0, 1.0), 16.0)) is OPEN and alike(Estimate((1.0, 1.0), 16.0)) is OPEN
+    assert not_behind(Estimate((1.0, 1.0), 16.0)) is OPEN
+    assert above(Estimate((-0.5, -0.5), 1.0)) is NO  # below 1.5, hence below SMALL
+    assert above(Estimate((SMALL, SMALL), 1.44)) is OPEN
+    assert alike(Estimate((1.0, 1.0), 1.0)) is YES and not_behind(Estimate((1.0, 1.0), 1.0)) is YES
+
+
+@pytest.mark.parametrize(
+    ("parts", "all_of", "one_of"),
+    [
+        ([YES, YES], YES, YES),
+        ([YES, OPEN], OPEN, YES),
+        ([YES, NO], NO, YES),
+        ([NO, OPEN], NO, OPEN),
+        ([NO, NO], NO, NO),
+        ([OPEN], OPEN, OPEN),
+        ([], OPEN, OPEN),
+    ],
+)
+def test_joined_claims(parts: list[Verdict], all_of: Verdict, one_of: Verdict) -> None:
+    assert (every(parts), some(parts)) == (all_of, one_of)
+
+
+def test_noise_alone_is_seldom_taken_for_an_improvement() -> None:
+    """Three seeds of pure noise: the one-sided error of a 95 % interval is 2.5 %; with 1.96 it would be 9 %."""
+    rng = np.random.default_rng(0)
+    wrong = sum(above(estimate(rng.normal(size=3).tolist())) is YES for _ in range(4000))
+    assert 0.015 < wrong / 4000 < 0.035
+
+
+@given(st.lists(st.floats(-50, 50), min_size=2, max_size=5), st.floats(0, 100))
+def test_intervals_hold_their_mean_and_widen_with_noise(values: list[float], noise: float) -> None:
+    found, noisier = Estimate(tuple(values), noise), Estimate(tuple(v + (-1) ** i for i, v in enumerate(values)), noise)
+    low, high = found.interval()  # type: ignore[misc]
+    assert low <= found.mean + 1e-9 and high >= found.mean - 1e-9
+    assert noisier.interval(3) is not None
+    wide = found.interval(3)
+    assert wide is not None and wide[0] <= low + 1e-9 and wide[1] >= high - 1e-9

@@ -1,0 +1,120 @@
+"""Differences with their uncertainty, and the rules by which a claim about them is judged. Pure functions of numbers.
+
+Two things would come out otherwise another time: the seeds of training and the problems of the test split. The seeds'
+share in a mean's variance is the variance between the paired seeds over their number; the problems' share is the
+variance of the mean over bootstrap draws of the problems. Both are added up. The interval is Student's t with the
+degrees of freedom of Welch and Satterthwaite: the few seeds count for their number less one, the problems for many.
+With three seeds and nothing but noise between them the factor is 4.3, not 1.96. What chance decides within a seed on a
+problem counts in both shares, so that the intervals are a little too wide rather than too narrow.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+LEVEL = 0.95
+SMALL = 2.0
+"""Percentage points: an improvement that is below it for certain is none."""
+COMPARABLE = 5.0
+"""Percentage points: what differs by less is comparable."""
+
+
+class Verdict(StrEnum):
+    REPRODUCED = "reproduced"
+    NOT = "not reproduced"
+    UNDECIDED = "not decidable here"
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A mean over seeds, in percentage points, and the square of its standard error in two parts.
+
+    values: [n], one a seed. from_problems: 0 where no problems were drawn.
+    """
+
+    values: tuple[float, ...]
+    from_problems: float = 0.0
+
+    @property
+    def mean(self) -> float:
+        return math.fsum(self.values) / len(self.values) if self.values else math.nan
+
+    @property
+    def from_seeds(self) -> float:
+        return float(np.var(self.values, ddof=1)) / len(self.values) if len(self.values) > 1 else math.nan
+
+    def interval(self, comparisons: int = 1) -> tuple[float, float] | None:
+        """The 95 % interval, for each of so many comparisons that all of them hold together (Bonferroni).
+
+        None from a single seed, whose noise nobody knows.
+        """
+        if len(self.values) < 2:
+            return None
+        variance = self.from_seeds + self.from_problems
+        freedom = (len(self.values) - 1) * (variance / self.from_seeds) ** 2 if self.from_seeds else math.inf
+        half = float(stats.t.ppf(1 - (1 - LEVEL) / 2 / comparisons, min(freedom, 1e9))) * math.sqrt(variance)
+        return self.mean - half, self.mean + half
+
+    @property
+    def positive(self) -> int:
+        """Seeds whose value is above zero."""
+        return sum(value > 0 for value in self.values)
+
+
+def estimate(values: Sequence[float], draws: Sequence[NDArray[np.float64]] = ()) -> Estimate:
+    """Of one value a seed and, where there are any, the values [resamples] of each on problems drawn again."""
+    if not draws:
+        return Estimate(tuple(values))
+    return Estimate(tuple(values), float(np.nanvar(np.mean(np.stack(list(draws)), axis=0), ddof=1)))
+
+
+def above(found: Estimate | None, comparisons: int = 1) -> Verdict:
+    """ "It is more than zero": shown, ruled out but for a small rest, or open."""
+    between = found.interval(comparisons) if found is not None else None
+    if between is None:
+        return Verdict.UNDECIDED
+    low, high = between
+    return Verdict.REPRODUCED if low > 0 else Verdict.NOT if high < SMALL else Verdict.UNDECIDED
+
+
+def not_behind(found: Estimate | None, comparisons: int = 1) -> Verdict:
+    """ "It is comparable or better": the difference is above -COMPARABLE for certain, below it for certain, or open."""
+    between = found.interval(comparisons) if found is not None else None
+    if between is None:
+        return Verdict.UNDECIDED
+    low, high = between
+    return Verdict.REPRODUCED if low > -COMPARABLE else Verdict.NOT if high < -COMPARABLE else Verdict.UNDECIDED
+
+
+def alike(found: Estimate | None, comparisons: int = 1) -> Verdict:
+    """ "It makes no difference that counts": within COMPARABLE on both sides, outside of it for certain, or open."""
+    between = found.interval(comparisons) if found is not None else None
+    if between is None:
+        return Verdict.UNDECIDED
+    low, high = between
+    if low > -COMPARABLE and high < COMPARABLE:
+        return Verdict.REPRODUCED
+    return Verdict.NOT if high < -COMPARABLE or low > COMPARABLE else Verdict.UNDECIDED
+
+
+def every(verdicts: Iterable[Verdict]) -> Verdict:
+    """Of a claim that all parts must bear out: one that fails sinks it."""
+    parts = list(verdicts)
+    if not parts or (Verdict.UNDECIDED in parts and Verdict.NOT not in parts):
+        return Verdict.UNDECIDED
+    return Verdict.NOT if Verdict.NOT in parts else Verdict.REPRODUCED
+
+
+def some(verdicts: Iterable[Verdict]) -> Verdict:
+    """Of a claim that one part is enough for: all must fail to sink it."""
+    parts = list(verdicts)
+    if Verdict.REPRODUCED in parts:
+        return Verdict.REPRODUCED
+    return Verdict.NOT if parts and all(part is Verdict.NOT for part in parts) else Verdict.UNDECIDED
