@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, DynamicLayer
 
@@ -74,13 +73,11 @@ class SlotCache(Cache):
 
     def copy(self, sources: Sequence[int], targets: Sequence[int]) -> None:
         """Slots `targets` get what slots `sources` hold; none may be in both."""
-        window = self.window
-        device = self.layers[0].device
-        to, of = torch.tensor(targets, device=device), torch.tensor(sources, device=device)
+        columns = slice(self.window.first, self.window.end)
         for layer in self.layers:
             for buffer in layer.buffers:
-                used = buffer[:, :, window.first : window.end]
-                used[to] = used[of]
+                for source, target in zip(sources, targets, strict=True):
+                    buffer[target, :, columns] = buffer[source, :, columns]
 
     def advance(self) -> None:
         """A pass has written its column."""

@@ -93,36 +93,32 @@ class Batch:
 
     def advance(self) -> list[Answer]:
         """Draw one token for every answer and read it; the answers that are complete with it."""
-        self._draw()
-        complete = [answer for row in self.rows for answer in row.answers if self._is_complete(answer)]
-        self._settle([self._branches(row) for row in self.rows])
+        complete: list[Answer] = []
+        branches = []
+        for row, tokens, logprobs in zip(self.rows, *self._drawn(), strict=True):
+            by_token: dict[int, list[Answer]] = {}
+            for answer, token, logprob in zip(row.answers, tokens, logprobs, strict=False):
+                answer.tokens.append(token)
+                answer.logprobs.append(logprob)
+                answer.ended = token in self._end_tokens
+                if answer.ended or len(answer.tokens) == self._sampling.max_new_tokens:
+                    complete.append(answer)
+                else:
+                    by_token.setdefault(token, []).append(answer)
+            branches.append([Row(answers, row.start) for answers in by_token.values()])
+        self._settle(branches)
         if self.rows:
             self._read()
         return complete
 
-    def _draw(self) -> None:
+    def _drawn(self) -> tuple[list[list[int]], list[list[float]]]:
+        """Tokens and log-probs of every row's answers; what is beyond their number means nothing."""
         assert self._logits is not None
         uniforms = np.zeros((len(self.rows), max(len(row.answers) for row in self.rows)))
         for i, row in enumerate(self.rows):
             uniforms[i, : len(row.answers)] = [answer.uniforms[len(answer.tokens)] for answer in row.answers]
-        drawn = draw(self._logits, torch.from_numpy(uniforms).to(self._logits.device), self._sampling)
-        tokens, logprobs = (values.tolist() for values in drawn)
-        for i, row in enumerate(self.rows):
-            for k, answer in enumerate(row.answers):
-                answer.tokens.append(tokens[i][k])
-                answer.logprobs.append(logprobs[i][k])
-                answer.ended = tokens[i][k] in self._end_tokens
-
-    def _is_complete(self, answer: Answer) -> bool:
-        return answer.ended or len(answer.tokens) == self._sampling.max_new_tokens
-
-    def _branches(self, row: Row) -> list[Row]:
-        """The rows that a row goes on as: one for each token that its answers differ in."""
-        by_token: dict[int, list[Answer]] = {}
-        for answer in row.answers:
-            if not self._is_complete(answer):
-                by_token.setdefault(answer.tokens[-1], []).append(answer)
-        return [Row(answers, row.start) for answers in by_token.values()]
+        tokens, logprobs = draw(self._logits, torch.from_numpy(uniforms).to(self._logits.device), self._sampling)
+        return tokens.tolist(), logprobs.tolist()
 
     def _settle(self, branches: Sequence[list[Row]]) -> None:
         """Give every branch of the rows a slot: the first one its row's, the others those that are free."""
