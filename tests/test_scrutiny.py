@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from zerocoder.execution import Executor, ProcessExecutor, Verdict
-from zerocoder.problems import TestCase
+from zerocoder.answers import split_asserts
+from zerocoder.datasets.mbpp import Mbpp
+from zerocoder.execution import Executor, Job, ProcessExecutor, Verdict
+from zerocoder.problems import Program, TestCase
 from zerocoder.scrutiny import blind, looking, spoiled_job, strangers_job
 
+MBPP = Path(__file__).parents[1].parent / "shared" / "data" / "mbpp.jsonl"
 P, F, E, T, U, INFRA, S = (
     Verdict.PASS,
     Verdict.FAIL,
@@ -122,3 +126,24 @@ def test_verdicts_say_what_was_seen() -> None:
     table = np.array([[P, P, F, T, T, P, S, P], [P, E, P, T, P, INFRA, S, U]], dtype=np.int8)
     assert blind(table).tolist() == [True, False, False, True, True, False, False, False]
     assert looking(table).tolist() == [False, True, True, False, False, True, False, True]
+
+
+@pytest.mark.skipif(not MBPP.is_file(), reason=f"needs {MBPP.name}")
+def test_published_tests_look_at_results(executor: Executor) -> None:
+    """docs/cheating.md: none of MBPP's own asserts is taken for one that looks at nothing."""
+    labelled = [(p, p.label, p.entry_point) for p in Mbpp(str(MBPP)).heldout()[::8] if p.label and p.entry_point]
+    # As a tester writes them, without what the data set brings along for single tasks.
+    columns = [split_asserts(label.tests[0]) for _, label, _ in labelled]
+    jobs = [
+        (
+            Job((Program(label.solution),), tests, name),
+            spoiled_job(label.solution, tests, name),
+            strangers_job(tests, name),
+        )
+        for (_, label, name), tests in zip(labelled, columns, strict=True)
+    ]
+    verdicts = executor.run(job for three in jobs for job in three)
+    right = np.concatenate([v[0] == Verdict.PASS for v in verdicts[0::3]])
+    noticed = np.concatenate([looking(v) for v in verdicts[1::3]])
+    nothing = np.concatenate([blind(v) for v in verdicts[2::3]])
+    assert right.sum() > 120 and noticed[right].all() and not nothing.any()
