@@ -1,8 +1,8 @@
-"""A short training of zerocoder-nano without labels, and what it did to answers whose truth is known.
+"""A short training of zerocoder-nano without labels, and what it did to a fixed pool of answers.
 
-The measure: a pool of answers is drawn from the initial policy and checked against the labels, which the training never
-sees. What was learnt is how much likelier the right answers of a problem have become than its wrong ones, in nats. Both
-are the same texts before and after, so that the measure has none of sampling's noise.
+The measure: answers are drawn from the initial policy, run against each other, and CodeT says which of them it believes.
+What was learnt is how much likelier the believed answers of a problem have become than its others, in nats. Both are
+the same texts before and after, so that the measure has none of sampling's noise.
 """
 
 from __future__ import annotations
@@ -21,13 +21,15 @@ import train
 from callbacks.reward_schedule import RewardSchedule
 from callbacks.weight_sync import WeightSync
 from zerocoder.compose import load
-from zerocoder.execution import Executor, Job, Verdict
+from zerocoder.execution import Executor
 from zerocoder.experience import TrainingSample, collate
-from zerocoder.interaction import check_against_labels
+from zerocoder.interaction import Interaction, interact
 from zerocoder.logprobs import completion_logprobs
 from zerocoder.module import ZeroCoderModule
-from zerocoder.problems import Program, Role
-from zerocoder.rollout.sampler import Rollout, RolloutGroup
+from zerocoder.problems import Role
+from zerocoder.rollout.sampler import Rollout
+from zerocoder.selection.base import select_shown
+from zerocoder.selection.codet import CodeT
 from zerocoder.world import World
 
 STEPS = 12
@@ -44,7 +46,7 @@ ATTEMPTS = 2  # pools of 8 answers a problem and role
 
 @dataclass(frozen=True)
 class Learnt:
-    """Mean over problems of (mean change of log-prob of the better answers) - (that of the worse), in nats."""
+    """Mean over problems of (mean change of log-prob of the believed answers) - (that of the others), in nats."""
 
     coder: float
     tester: float
@@ -58,10 +60,12 @@ def practise(
     module, data = train.build(config, executor, World())
     data.load()
     data.prepare(module.policy, module.sampler, executor)
-    labelled = {p.id: p for p in data.candidates}
-    problems = [labelled[p.id] for p in data.training]
-    pool = [g for n in range(ATTEMPTS) for g in module.sampler.sample(problems, ("pool", n))]
-    rows = [(role, answers, quality) for g in pool for role, answers, quality in _judged(executor, g)]
+    pool = [
+        interaction
+        for n in range(ATTEMPTS)
+        for interaction in interact(module.sampler, executor, data.training, ("pool", n), config.algorithm.test_unit)
+    ]
+    rows = [(role, answers, worth) for i in pool for role, answers, worth in _judged(i)]
     before = [_logprobs(module, answers) for _, answers, _ in rows]
     if sabotage is not None:
         sabotage(module)
@@ -71,25 +75,21 @@ def practise(
     plain_trainer(STEPS, callbacks).fit(module, datamodule=data)
     after = [_logprobs(module, answers) for _, answers, _ in rows]
     gains: dict[Role, list[float]] = {role: [] for role in Role}
-    for (role, _, quality), old, new in zip(rows, before, after, strict=True):
-        better = quality > quality.mean()
+    for (role, _, worth), old, new in zip(rows, before, after, strict=True):
+        better = worth > worth.mean()
         if better.any():
             gains[role].append(float((new - old)[better].mean() - (new - old)[~better].mean()))
     return Learnt(float(np.mean(gains[Role.CODER])), float(np.mean(gains[Role.TESTER])))
 
 
-def _judged(executor: Executor, group: RolloutGroup) -> list[tuple[Role, list[Rollout], NDArray[np.float64]]]:
-    """The parsed answers of each role with their true quality: whether they are right."""
-    problem, label = group.problem, group.problem.label
-    assert label is not None
-    solutions = [(r, p) for r, p in zip(group.solutions, group.programs, strict=True) if p is not None]
-    (truth,) = check_against_labels(executor, [(problem, [p for _, p in solutions])])
-    tests = [(r, t) for r, t in zip(group.tests, group.test_cases, strict=True) if t is not None]
-    job = Job((Program(label.solution),), tuple(t for _, t in tests), problem.entry_point, cancel=False)
-    (verdicts,) = executor.run([job])
+def _judged(interaction: Interaction) -> list[tuple[Role, list[Rollout], NDArray[np.float64]]]:
+    """The parsed answers of each role, and whether they are believed: of a test, the share of its asserts."""
+    believed = select_shown(CodeT(), interaction.matrix)
+    group, owners = interaction.group, interaction.owners
+    tests = np.bincount(owners, weights=believed.tests) / np.bincount(owners)
     return [
-        (Role.CODER, [r for r, _ in solutions], truth.correct.astype(np.float64)),
-        (Role.TESTER, [r for r, _ in tests], (verdicts[0] == Verdict.PASS).astype(np.float64)),
+        (role, [r for r in group.of(role) if r.parsed], worth[[r.parsed for r in group.of(role)]])
+        for role, worth in ((Role.CODER, believed.solutions.astype(np.float64)), (Role.TESTER, tests))
     ]
 
 
