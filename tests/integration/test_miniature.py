@@ -66,7 +66,7 @@ def test_the_miniature_goes_on_where_it_was_stopped_and_writes_its_page(user: Us
     assert all(json.loads(file.read_text())["steps"] == 2 for file in finished)
     assert len(list(runs.glob("**/results.json"))) == 5
     page = (runs / "miniature.md").read_text()
-    assert "4 of 40 runs are there" in page and "- codet" not in page and "| +Online | 2 |" in page
+    assert "4 of 40 runs are there" in page and "- codet (" not in page and "| +Online | 2 |" in page
     assert (runs / "images" / "miniature" / "rewards.svg").is_file()
 
     third = start(user)

@@ -88,7 +88,7 @@ def leave_run(run: Run, noise: float) -> None:
         for step in range(run.steps):
             for number, tag in enumerate(TAGS):
                 board.add_scalar(tag, noise + 0.1 * number, step)
-            for stage, seconds in SECONDS.items():
+            for stage, seconds in (SECONDS | {"execution": 5.0 + 0.1 * run.seed}).items():
                 board.add_scalar(f"time/{stage}", seconds / 2, step)
                 board.add_scalar(f"time/busy_{stage}", seconds, step)
             board.add_scalar("time/step", sum(SECONDS.values()) / 2, step)
@@ -133,13 +133,14 @@ def test_the_page_says_what_is_there_and_what_is_not(partial: Plan, tmp_path: Pa
     found = write_page(partial, tmp_path / "miniature.md")
     text = (tmp_path / "miniature.md").read_text()
     assert "**This page is not complete: 2 of 40 runs are there.**" in text
-    assert "- codet seed 0: not evaluated" in text and "- codet seed 1: not run" in text
-    assert "- dyb4 seed 0" not in text and "- oracle seed 1: error: nothing is left" in text
+    assert "- codet (seed 0): not evaluated" in text and "- codet (seed 1): not run" in text
+    assert "- maxpass (seed 0, 1): not run" in text and "- dyb4 (" not in text
+    assert "- oracle (seed 1): error: nothing is left" in text
     assert "| Base model | – | 25.0 | 25.0 | 25.0 | 25.0 | 25.0 | 50.0 | 25.0 | 37.5 | 31.2 |" in text
     row = "| +ZeroCoder†, DyB4 | 2 |" + " **87.5 ± 17.7** |" * 5 + " **75.0** | **37.5** | **56.2** | **71.9 ± 8.8** |"
     assert row in text
     assert "| problems | 40 ± 1 | 36 ± 1 | 25 | 10 | 2 |" in text
-    assert "| Execution | 5.00 ± 0.00 | 50.0 | 2.50 ± 0.00 | 50.0 | *47.6* |" in text
+    assert "| Execution | 5.05 ± 0.07 | 50.2 | 2.52 ± 0.04 | 50.2 | *47.6* |" in text
     assert text.rstrip().endswith("Words by hand.")
     assert text.count("![") == 3
     for name in ("noise", "filter-and-labels", "rewards"):

@@ -56,13 +56,15 @@ def at_work(log: RunLog) -> dict[str, float]:
 def _missing(
     plan: Plan, logs: Mapping[str, Mapping[int, RunLog]], scores: Mapping[str, Mapping[int, object]]
 ) -> tuple[str, ...]:
-    """Runs and scores that are not there."""
-    missing = [] if scores[BASE] else [f"{BASE}: not evaluated"]
+    """Runs and scores that are not there, and why; seeds of one setting together."""
+    missing: dict[tuple[str, str], list[int]] = {}
     for run in plan.runs:
         name = run.settings[0]
         if run.seed not in logs[name]:
             used = Used.read(run.folder)
-            missing.append(f"{run.name}: {(used and used.failure) or ('not finished' if run.latest else 'not run')}")
+            why = (used and used.failure) or ("not finished" if run.latest else "not run")
+            missing.setdefault((name, why), []).append(run.seed)
         elif run.seed not in scores[name]:
-            missing.append(f"{run.name}: not evaluated")
-    return tuple(missing)
+            missing.setdefault((name, "not evaluated"), []).append(run.seed)
+    base = [] if scores[BASE] else [f"{BASE}: not evaluated"]
+    return (*base, *(f"{name} (seed {', '.join(map(str, seeds))}): {why}" for (name, why), seeds in missing.items()))

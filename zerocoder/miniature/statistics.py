@@ -24,6 +24,7 @@ SMALL = 2.0
 """Percentage points: an improvement that is below it for certain is none."""
 COMPARABLE = 5.0
 """Percentage points: what differs by less is comparable."""
+_ROUNDING = 1e-18  # a variance below it is none
 
 
 class Verdict(StrEnum):
@@ -53,12 +54,13 @@ class Estimate:
     def interval(self, comparisons: int = 1) -> tuple[float, float] | None:
         """The 95 % interval, for each of so many comparisons that all of them hold together (Bonferroni).
 
-        None from a single seed, whose noise nobody knows.
+        None from a single seed, and where nothing differs: that says nothing about the noise.
         """
-        if len(self.values) < 2:
+        variance = self.from_seeds + self.from_problems  # NaN from a single seed
+        if not variance > _ROUNDING:
             return None
-        variance = self.from_seeds + self.from_problems
-        freedom = (len(self.values) - 1) * (variance / self.from_seeds) ** 2 if self.from_seeds else math.inf
+        seeds = max(self.from_seeds, _ROUNDING)
+        freedom = (len(self.values) - 1) * (variance / seeds) ** 2
         half = float(stats.t.ppf(1 - (1 - LEVEL) / 2 / comparisons, min(freedom, 1e9))) * math.sqrt(variance)
         return self.mean - half, self.mean + half
 
