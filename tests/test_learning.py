@@ -19,9 +19,9 @@ from zerocoder.problems import Role, ZeroCoderError
 from zerocoder.rollout.transformers import TransformersRollout
 from zerocoder.selection.base import Consensus
 
-# Nats by which right answers must gain on wrong ones. Seeds 0 to 4 gave CODER_GAINS and TESTER_GAINS below; the limits
-# are further from the least of them than they are apart.
-LEAST = Learnt(coder=0.0, tester=0.0)
+# Nats by which believed answers must gain on others. Whole, the training gives coders 1.0 to 1.2 and testers 1.0 to 1.8
+# (seeds 0 to 2); with a frozen selector coders get 0.5, with swapped roles 0.2.
+LEAST = Learnt(coder=0.75, tester=0.5)
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def has_learnt(learnt: Learnt) -> bool:
     return learnt.coder >= LEAST.coder and learnt.tester >= LEAST.tester
 
 
-def test_right_answers_become_likelier_than_wrong_ones(executor: Executor, cache: Path) -> None:
+def test_believed_answers_become_likelier_than_others(executor: Executor, cache: Path) -> None:
     learnt = practise(executor, 0, cache)
     assert has_learnt(learnt), learnt
 
