@@ -54,8 +54,10 @@ class SlotCache(Cache):
     """
 
     def __init__(self, prompts: Cache, slots: int) -> None:
-        self.window = Window(0, 0, prompts.layers[0].keys.shape[2])
-        super().__init__(layers=[SlotLayer(layer.keys, layer.values, slots, self.window) for layer in prompts.layers])
+        states = _states(prompts)
+        self.window = Window(0, 0, states[0][0].shape[2])
+        self._layers = [SlotLayer(keys, values, slots, self.window) for keys, values in states]
+        super().__init__(layers=list(self._layers))
         self.join(prompts)
 
     def join(self, prompts: Cache) -> None:
@@ -63,10 +65,11 @@ class SlotCache(Cache):
 
         They must fit into the window, as they do where the longest prompts come first.
         """
-        window, (rows, _, width, _) = self.window, prompts.layers[0].keys.shape
+        given = _states(prompts)
+        window, (rows, _, width, _) = self.window, given[0][0].shape
         at, start = slice(window.rows, window.rows + rows), window.end - width
-        for layer, new in zip(self.layers, prompts.layers, strict=True):
-            for buffer, states in zip(layer.buffers, (new.keys, new.values), strict=True):
+        for layer, new in zip(self._layers, given, strict=True):
+            for buffer, states in zip(layer.buffers, new, strict=True):
                 buffer[at, :, window.first : start] = 0  # masked, but attention multiplies what it holds by 0
                 buffer[at, :, start : window.end] = states
         window.rows += rows
@@ -74,7 +77,7 @@ class SlotCache(Cache):
     def copy(self, sources: Sequence[int], targets: Sequence[int]) -> None:
         """Slots `targets` get what slots `sources` hold; none may be in both."""
         columns = slice(self.window.first, self.window.end)
-        for layer in self.layers:
+        for layer in self._layers:
             for buffer in layer.buffers:
                 for source, target in zip(sources, targets, strict=True):
                     buffer[target, :, columns] = buffer[source, :, columns]
@@ -87,12 +90,21 @@ class SlotCache(Cache):
         """No sequence begins before column `first`: how far to the left all columns were moved, mostly 0."""
         window = self.window
         window.first = first
-        if window.end < self.layers[0].buffers[0].shape[2]:
+        if window.end < self._layers[0].buffers[0].shape[2]:
             return 0
         rows, used = window.rows, window.end - first
-        for layer in self.layers:
+        for layer in self._layers:
             for n, old in enumerate(layer.buffers):
                 layer.buffers[n] = old.new_empty(*old.shape[:2], used + ROOM, old.shape[3])
                 layer.buffers[n][:rows, :, :used] = old[:rows, :, first : window.end]
         window.first, window.end = 0, used
         return first
+
+
+def _states(cache: Cache) -> list[tuple[Tensor, Tensor]]:
+    """Keys and values [rows, heads, columns, head size] of every layer."""
+    found = []
+    for layer in cache.layers:
+        assert isinstance(layer, DynamicLayer) and layer.keys is not None and layer.values is not None
+        found.append((layer.keys, layer.values))
+    return found

@@ -63,7 +63,7 @@ class Batch:
     def join(self, prompts: Sequence[tuple[int, ...]], answers: Sequence[list[Answer]]) -> None:
         """Read prompts, none of them longer than those before, and begin their answers."""
         logits, cache = self._prefill(prompts)
-        if not self.rows or self._cache is None:
+        if not self.rows or self._cache is None or self._logits is None:
             self._cache = SlotCache(cache, self._slots)
             self._logits = logits
         else:
