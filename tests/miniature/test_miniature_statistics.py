@@ -116,14 +116,13 @@ def test_noise_alone_is_seldom_taken_for_an_improvement() -> None:
 
 
 @given(st.lists(st.integers(-50, 50), min_size=2, max_size=5), st.integers(0, 100))
-def test_intervals_hold_their_mean_and_widen_with_noise(values: list[int], noise: int) -> None:
-    found, noisier = Estimate(tuple(values), noise), Estimate(tuple(v + (-1) ** i for i, v in enumerate(values)), noise)
+def test_intervals_hold_their_mean_and_widen_with_comparisons(values: list[int], noise: int) -> None:
+    found = Estimate(tuple(values), noise)
     between = found.interval()
     if between is None:
         assert len(set(values)) == 1 and noise == 0
         return
     low, high = between
     assert low <= found.mean + 1e-9 and high >= found.mean - 1e-9
-    assert noisier.interval(3) is not None
     wide = found.interval(3)
     assert wide is not None and wide[0] <= low + 1e-9 and wide[1] >= high - 1e-9

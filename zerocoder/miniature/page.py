@@ -126,7 +126,10 @@ _FIGURES = {
 
 
 def _numbers(found: Sequence[Finding]) -> list[str]:
-    parts = ["## The numbers behind the verdicts", "In percentage points."]
+    parts = [
+        "## The numbers behind the verdicts",
+        "In percentage points. There is no interval from a single seed, nor where nothing differs.",
+    ]
     for number, finding in enumerate(found, 1):
         parts.append(f"### {number}. {finding.claim}")
         parts.append(f"{finding.rule[0].upper()}{finding.rule[1:]}: **{finding.verdict}**.")

@@ -128,6 +128,6 @@ def _part(part: Part) -> list[str]:
     if part.found is None or not part.found.values:
         return [escaped(part.name), NOTHING, "", "", paper, str(part.verdict)]
     between = part.found.interval(part.comparisons)
-    interval = "one seed: none" if between is None else f"[{between[0]:+.1f}, {between[1]:+.1f}]"
+    interval = "none" if between is None else f"[{between[0]:+.1f}, {between[1]:+.1f}]"
     each = ", ".join(f"{value:+.1f}" for value in part.found.values)
     return [escaped(part.name), f"{part.found.mean:+.1f}", each, escaped(interval), paper, str(part.verdict)]
