@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -55,3 +56,14 @@ def test_a_command_line_is_read_before_anything_heavy_is_loaded(script: str) -> 
     code = f"import sys, {script}; print(sorted({heavy} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout.strip() == "[]", done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(("given", "found"), [({}, "1000"), ({"OMP_WAIT_POLICY": "active"}, "None")])
+def test_threads_that_wait_do_not_spin_for_long_unless_told_to(given: dict[str, str], found: str) -> None:
+    code = (
+        "import os; from zerocoder import cli; "
+        "cli.run(lambda argv: print(os.environ.get('GOMP_SPINCOUNT')) or 0, lambda argv: '', lambda: '')"
+    )
+    env = {k: v for k, v in os.environ.items() if k not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")} | given
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True)
+    assert done.stdout.strip() == found

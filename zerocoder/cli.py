@@ -23,6 +23,10 @@ def run(
     and status 2, an interrupt with status 130. Anything else is a bug of ours and keeps its traceback.
     """
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # the tokenizer's threads do not survive our forks
+    if "OMP_WAIT_POLICY" not in os.environ:
+        # Torch's threads wait for each other a thousand times a second. GNU OpenMP's spin for milliseconds meanwhile,
+        # which on cores that tests or others use, too, keeps those from running that are waited for.
+        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     exit_with(lambda: dispatch(main, describe, help_text, sys.argv[1:]))
 
 
