@@ -28,6 +28,7 @@ def cores_of(executor: ProcessExecutor) -> dict[int, set[int]]:
 def test_an_idle_worker_can_be_woken_anywhere() -> None:
     with ProcessExecutor(workers=1) as executor:
         executor.run([as_job(["def f(x): return x"], ["assert f(1) == 1"])])
+        assert wait_until(lambda: len(cores_of(executor)) == 3)  # the request's own process is on its way out
         guard, warden, zygote = cores_of(executor)
         assert wait_until(lambda: cores_of(executor)[warden] == CORES)
         assert cores_of(executor)[guard] == CORES
