@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
+from functools import lru_cache
 
 from zerocoder.syntax import MAX_DEPTH, Unusable, bound_names, checked_module, loaded_names
 
@@ -16,6 +17,7 @@ _Step = tuple[str, set[str], set[str] | None]  # source, names it refers to, nam
 _CONSUMING = frozenset({"add", "append", "clear", "discard", "extend", "insert", "pop", "popitem", "popleft", "remove"})
 
 
+@lru_cache(maxsize=4096)  # asked again and again for the same tests: when they run, are paid and are counted
 def split(code: str) -> tuple[str, ...]:
     """The code of each top-level assert, preceded by the statements that it needs; `(code,)` where that cannot be had.
 

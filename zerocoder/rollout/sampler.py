@@ -124,6 +124,7 @@ class Sampler:
         num_left = [sum(counts[role] for role in draw.roles) for draw in draws]
         total = sum(num_left)
         done = 0
+        read: dict[tuple[int, str, bool], Program | TestCase | FormatError] = {}  # small policies repeat themselves
 
         def group(index: int) -> RolloutGroup:
             solutions, tests = (tuple(r for r in answers[index].get(role, ()) if r is not None) for role in Role)
@@ -132,7 +133,10 @@ class Sampler:
         def take(request: int, sample: int, completion: Completion) -> None:
             nonlocal done
             index, role = wanted[request]
-            answers[index][role][sample] = _parse(draws[index].problem, role, requests[request].prompt, completion)
+            said = (request, completion.text, completion.truncated)
+            if said not in read:
+                read[said] = _parse(draws[index].problem, role, completion)
+            answers[index][role][sample] = Rollout(role, requests[request].prompt, completion, read[said])
             done += 1
             num_left[index] -= 1
             if on_group is not None and not num_left[index]:
@@ -144,6 +148,6 @@ class Sampler:
         return [group(index) for index in range(len(draws))]
 
 
-def _parse(problem: Problem, role: Role, prompt: tuple[int, ...], completion: Completion) -> Rollout:
+def _parse(problem: Problem, role: Role, completion: Completion) -> Program | TestCase | FormatError:
     parse = parse_program if role is Role.CODER else parse_test
-    return Rollout(role, prompt, completion, parse(completion.text, problem, completion.truncated))
+    return parse(completion.text, problem, completion.truncated)
