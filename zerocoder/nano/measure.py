@@ -1,6 +1,6 @@
 """What zerocoder-nano can do, measured with the project's own parts: the numbers of its model card.
 
-Sampled as in training (temperature 0.7, top-p 0.8, 8 answers a role): Pass@1 and test accuracy on the held-out
+Sampled as in training (temperature 1, 8 answers a role): Pass@1 and test accuracy on the held-out
 problems, ranks of the passing matrices on the training problems. Greedy: what `evaluate.py` reports.
 """
 
@@ -72,7 +72,7 @@ def measure(model: Path | str, seed: int = 0) -> Measured:
     """Measure the model in a Hugging Face folder (or by one of the names that `model.path` takes)."""
     config = ModelConfig(path=str(model), prompt_style=PromptStyle.COMPACT)
     tokenizer, policy = load_tokenizer(config), load_policy(config)
-    rollout = TransformersRollout(max_new_tokens=96, batch_size=256)
+    rollout = TransformersRollout(temperature=1.0, top_p=1.0, max_new_tokens=96, batch_size=256)
     sampler = Sampler(rollout.start(policy, tokenizer), tokenizer, rollout, PromptStyle.COMPACT, seed)
     source = Builtin()
     with ProcessExecutor() as executor:
@@ -120,7 +120,7 @@ def _trained(sampler: Sampler, executor: Executor, problems: Sequence[Problem]) 
     with bar("sampling training problems", len(problems)) as advance:
         for start in range(0, len(problems), AT_ONCE):
             chunk = problems[start : start + AT_ONCE]
-            interactions += interact(sampler, executor, chunk, ("measure",), TestUnit.ANSWER)
+            interactions += interact(sampler, executor, chunk, ("measure",), TestUnit.ASSERTION)
             advance(len(chunk))
     return interactions
 
