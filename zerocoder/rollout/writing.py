@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, DynamicLayer
 
+from zerocoder.rollout.attention import shares_prompts
 from zerocoder.rollout.drawing import draw
 from zerocoder.rollout.engine import Sampling
 from zerocoder.rollout.slots import SlotCache
@@ -38,10 +39,15 @@ class Answer:
 
 @dataclass(slots=True)
 class Row:
-    """Answers of one prompt that say the same so far. `start` is the column of the prompt's first token."""
+    """Answers of one prompt that say the same so far. `start` is the column of the first token that its slot holds.
+
+    Where prompts are shared, its own has number `prompt` and `before` tokens; otherwise the slot holds it.
+    """
 
     answers: list[Answer]
     start: int
+    prompt: int
+    before: int
 
 
 class Batch:
@@ -63,14 +69,18 @@ class Batch:
     def join(self, prompts: Sequence[tuple[int, ...]], answers: Sequence[list[Answer]]) -> None:
         """Read prompts, none of them longer than those before, and begin their answers."""
         logits, cache = self._prefill(prompts)
+        lengths = [len(prompt) for prompt in prompts]
         if not self.rows or self._cache is None or self._logits is None:
-            self._cache = SlotCache(cache, self._slots)
+            self._cache = SlotCache(cache, lengths, self._slots, shares_prompts(self._policy))
             self._logits = logits
         else:
-            self._cache.join(cache)
+            self._cache.join(cache, lengths)
             self._logits = torch.cat([self._logits, logits])
-        end = self._cache.window.end
-        self.rows += [Row(group, end - len(prompt)) for prompt, group in zip(prompts, answers, strict=True)]
+        end, shared = self._cache.window.end, self._cache.shared
+        number = len(shared) - len(prompts) if shared is not None else 0
+        for prompt, (length, group) in enumerate(zip(lengths, answers, strict=True), number):
+            before = length if shared is not None else 0
+            self.rows.append(Row(group, end - (length - before), prompt, before))
 
     def _prefill(self, prompts: Sequence[tuple[int, ...]]) -> tuple[Tensor, Cache]:
         """Logits after the last prompt token [P, V], and the left-padded prompts' cache."""
@@ -105,7 +115,7 @@ class Batch:
                     complete.append(answer)
                 else:
                     by_token.setdefault(token, []).append(answer)
-            branches.append([Row(answers, row.start) for answers in by_token.values()])
+            branches.append([Row(answers, row.start, row.prompt, row.before) for answers in by_token.values()])
         self._settle(branches)
         if self.rows:
             self._read()
@@ -141,19 +151,27 @@ class Batch:
     def _read(self) -> None:
         """Every row's last token goes through the model."""
         assert self._cache is not None
-        device, window = self._policy.device, self._cache.window
+        device, window, shared = self._policy.device, self._cache.window, self._cache.shared
         window.rows = len(self.rows)
         moved = self._cache.make_room(min(row.start for row in self.rows))
         for row in self.rows:
             row.start -= moved
+        more: dict[str, Any] = {}
+        if shared is not None:
+            numbers = shared.serve([row.prompt for row in self.rows])
+            for row, number in zip(self.rows, numbers, strict=True):
+                row.prompt = number
+            more["shared"] = shared  # goes through the model to attention
         starts = torch.tensor([[row.start] for row in self.rows], device=device)
+        before = torch.tensor([[row.before] for row in self.rows], device=device)
         columns = torch.arange(window.first, window.end + 1, device=device)
         out = self._policy(
             input_ids=torch.tensor([[row.answers[0].tokens[-1]] for row in self.rows], device=device),
             attention_mask=columns >= starts,
-            position_ids=window.end - starts,
+            position_ids=window.end - starts + before,
             past_key_values=self._cache,
             use_cache=True,
+            **more,
         )
         self._cache.advance()
         self._logits = out.logits[:, -1].float()
