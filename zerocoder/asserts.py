@@ -22,6 +22,7 @@ from zerocoder.syntax import (
     checked_module,
     is_main_guard,
     loaded_names,
+    nodes_of,
     rows_of,
     size_of,
 )
@@ -77,7 +78,7 @@ def plain_asserts(source: str, entry_point: str, max_asserts: int) -> str:
 def _refuse_own_answer(tree: ast.Module, entry_point: str) -> None:
     if entry_point in bound_names(tree):
         raise Unusable(f"defines or imports {entry_point} itself")
-    for node in ast.walk(tree):
+    for node in nodes_of(tree):
         if isinstance(node, ast.ImportFrom) and node.names[0].name == "*" and node.module not in MODULES:
             raise Unusable(f"imports everything of {node.module}, which may be the answer")
 
@@ -174,7 +175,7 @@ class _Reader:
         # Unpacking a call's result, for example; attributes and items of what is not ours are no business of a test.
         if all(
             isinstance(node, ast.Name | ast.Tuple | ast.List | ast.Starred | ast.expr_context)
-            for node in ast.walk(target)
+            for node in nodes_of(target)
         ):
             for name in bound_names(target):
                 self._values.pop(name, None)
@@ -257,21 +258,20 @@ class _Reader:
             self._keep(ast.Name(name, ast.Store()), self._values.pop(name))
 
     def _in_place(self, expression: ast.expr) -> ast.expr:
-        """A copy of the expression with every variable's value in its place."""
-        self._settle(
-            bound_names(expression) & self._values.keys()
-        )  # comprehensions and lambdas with names of their own
-        nodes = 0
-        for node in ast.walk(expression):
-            nodes += self._sizes[node.id] if isinstance(node, ast.Name) and node.id in self._values else 1
-        if nodes > MAX_NODES:
+        """The expression with every variable's value in its place; itself where it has none, a copy otherwise."""
+        self._settle(bound_names(expression) & self._values.keys())  # comprehensions and lambdas with their own names
+        nodes = nodes_of(expression)
+        used = [node.id for node in nodes if isinstance(node, ast.Name) and node.id in self._values]
+        if len(nodes) + sum(self._sizes[name] - 1 for name in used) > MAX_NODES:
             raise Unusable("too large")
+        if not used:
+            return expression
         placed: ast.expr = _Substitution(self._values).visit(copy.deepcopy(expression))
         return placed
 
     def _calls(self, tree: ast.AST) -> bool:
         """Whether the entry point is called; `callable(f)` does not call it."""
-        for node in ast.walk(tree):
+        for node in nodes_of(tree):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == self.entry_point:
                 return True
             if isinstance(node, ast.Name) and node.id in self._calling:
@@ -296,19 +296,20 @@ def _root(target: ast.expr) -> str | None:
 
 def _seen_after_a_call(tree: ast.Module, entry_point: str) -> set[str]:
     """Variables that are handed to the entry point and looked at elsewhere, too: it may have changed them."""
-    messages = {id(n) for a in ast.walk(tree) if isinstance(a, ast.Assert) and a.msg for n in ast.walk(a.msg)}
+    nodes = nodes_of(tree)
+    messages = {id(n) for a in nodes if isinstance(a, ast.Assert) and a.msg for n in nodes_of(a.msg)}
     rebound = {
         id(n)
-        for a in ast.walk(tree)
+        for a in nodes
         if isinstance(a, ast.Assign | ast.AugAssign)
         for bound in [bound_names(a)]
-        for n in ast.walk(a.value)
+        for n in nodes_of(a.value)
         if isinstance(n, ast.Name) and n.id in bound
     }
-    names = [n for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)]
+    names = [n for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)]
     uncounted = messages | rebound
     loads = Counter(n.id for n in names if id(n) not in uncounted)
-    calls = (n for n in ast.walk(tree) if isinstance(n, ast.Call))
+    calls = (n for n in nodes if isinstance(n, ast.Call))
     handed = [loaded_names(n) for n in calls if isinstance(n.func, ast.Name) and n.func.id == entry_point]
     return {name for name in set().union(*handed) if loads[name] > 1} - {entry_point}
 
@@ -316,7 +317,7 @@ def _seen_after_a_call(tree: ast.Module, entry_point: str) -> set[str]:
 def _is_mutable(value: ast.expr) -> bool:
     """Whether a call could change what an expression makes."""
     mutable = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp, ast.Call)
-    return any(isinstance(node, mutable) for node in ast.walk(value))
+    return any(isinstance(node, mutable) for node in nodes_of(value))
 
 
 def _is_used_up(value: ast.expr) -> bool:
@@ -328,7 +329,7 @@ def _is_used_up(value: ast.expr) -> bool:
 
 def _checks_something(function: ast.FunctionDef) -> bool:
     """Whether it is a function of asserts that returns nothing: `def check(candidate)`, `def run_tests()`."""
-    nodes = list(ast.walk(function))
+    nodes = nodes_of(function)
     returns = any(isinstance(node, ast.Return) and node.value is not None for node in nodes)
     simple = not (function.decorator_list or function.args.vararg or function.args.kwarg or function.args.kwonlyargs)
     return simple and not returns and any(isinstance(node, ast.Assert) for node in nodes)
@@ -343,7 +344,7 @@ def _callable_alone(function: ast.FunctionDef) -> bool:
 
 def _is_harmless(tree: ast.AST) -> bool:
     """Whether no name or attribute in it reaches for the interpreter or the machine."""
-    for node in ast.walk(tree):
+    for node in nodes_of(tree):
         name = node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
         if name.startswith("__") or (isinstance(node, ast.Name) and name in _DENIED):
             return False

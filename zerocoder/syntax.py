@@ -61,10 +61,30 @@ def is_main_guard(statement: ast.If) -> bool:
     return False
 
 
+def children_of(node: ast.AST) -> list[ast.AST]:
+    """The nodes right below, as `ast.iter_child_nodes` yields them but with less to do for each."""
+    found: list[ast.AST] = []
+    for name in node._fields:
+        value = getattr(node, name, None)
+        if isinstance(value, ast.AST):
+            found.append(value)
+        elif isinstance(value, list):
+            found += [item for item in value if isinstance(item, ast.AST)]
+    return found
+
+
+def nodes_of(tree: ast.AST) -> list[ast.AST]:
+    """All nodes in the order of `ast.walk`."""
+    found = [tree]
+    for node in found:  # grows meanwhile
+        found += children_of(node)
+    return found
+
+
 def bound_names(tree: ast.AST) -> set[str]:
     """Every name that is given a meaning anywhere in the tree."""
     names: set[str] = set()
-    for node in ast.walk(tree):
+    for node in nodes_of(tree):
         match node:
             case ast.Name(id=name, ctx=ast.Store() | ast.Del()) | ast.arg(arg=name):
                 names.add(name)
@@ -80,17 +100,17 @@ def bound_names(tree: ast.AST) -> set[str]:
 
 
 def loaded_names(tree: ast.AST) -> set[str]:
-    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    return {node.id for node in nodes_of(tree) if isinstance(node, ast.Name)}
 
 
 def size_of(tree: ast.AST) -> int:
-    return sum(1 for _ in ast.walk(tree))
+    return len(nodes_of(tree))
 
 
 def depth_exceeds(tree: ast.AST, limit: int) -> bool:
     level: list[ast.AST] = [tree]
     for _ in range(limit):
-        level = [child for node in level for child in ast.iter_child_nodes(node)]
+        level = [child for node in level for child in children_of(node)]
         if not level:
             return False
     return True

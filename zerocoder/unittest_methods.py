@@ -10,6 +10,8 @@ import ast
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from zerocoder.syntax import nodes_of
+
 _COMPARISONS: dict[str, type[ast.cmpop]] = {
     **dict.fromkeys(("assertEqual", "assertEquals", "assertListEqual", "assertDictEqual"), ast.Eq),
     **dict.fromkeys(("assertTupleEqual", "assertSetEqual", "assertSequenceEqual", "assertMultiLineEqual"), ast.Eq),
@@ -82,9 +84,10 @@ def in_plain_words(tree: ast.Module, entry_point: str) -> ast.Module:
 
     Objects may have a name: `s = Solution()`, or `self.s = Solution()` as in a `setUp`.
     """
-    assigns = [node for node in ast.walk(tree) if isinstance(node, ast.Assign) and _is_object(node.value)]
+    nodes = nodes_of(tree)
+    assigns = [node for node in nodes if isinstance(node, ast.Assign) and _is_object(node.value)]
     made = Counter(_name_of(target) for node in assigns for target in node.targets)
-    stores = [node for node in ast.walk(tree) if isinstance(getattr(node, "ctx", None), ast.Store)]
+    stores = [node for node in nodes if isinstance(getattr(node, "ctx", None), ast.Store)]
     bound = Counter(map(_name_of, stores))
     objects = frozenset(name for name, times in made.items() if name and times == bound[name])
     plain: ast.Module = _PlainWords(entry_point, objects).visit(tree)
