@@ -29,7 +29,7 @@ CUDA_CONTEXT = 1.5 * GIB  # CUDA context, collectives' buffers and what the allo
 PROCESS = 0.7 * GIB  # Python with PyTorch, transformers and Lightning loaded; assumed
 REDUCE_BUCKET = 200_000_000  # elements, see strategies.deepspeed_config
 GATHERED = 1_000_000_000  # parameters that ZeRO-3 holds at once at most, DeepSpeed's stage3_max_live_parameters
-DECODING_ROOM = 256  # tokens by which the transformers engine's cache grows, see rollout/slots.py
+DECODING_ROOM = 256  # most tokens by which the transformers engine's cache grows, see rollout/slots.py
 
 
 class UnknownArchitecture(ZeroCoderError):

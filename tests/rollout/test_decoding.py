@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import tiny_policy, tiny_tokenizer
+from transformers import PreTrainedModel, Qwen2Config, Qwen2ForCausalLM
 
 from zerocoder.rollout import slots
-from zerocoder.rollout.attention import NAME
+from zerocoder.rollout.attention import NAME, grouped_attention, shares_prompts
 from zerocoder.rollout.decoding import TransformersEngine
 from zerocoder.rollout.drawing import draw
 from zerocoder.rollout.engine import Completion, Request, Sampling, request_seed
@@ -19,6 +21,11 @@ from zerocoder.rollout.engine import Completion, Request, Sampling, request_seed
 PROMPTS = [(5, 9, 7, 30, 41), (12,), (80, 81, 82, 83, 84, 85, 86, 87, 88, 89), (200, 100)]
 GREEDY = Sampling(0.0, 1.0, 0, 40)
 WARM = Sampling(0.7, 0.8, 0, 40)
+
+ALIKE = (
+    *("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"),
+    *("num_key_value_heads", "pad_token_id", "eos_token_id", "initializer_range"),
+)
 
 
 def engine(batch_size: int = 64) -> TransformersEngine:
@@ -90,9 +97,32 @@ def test_what_answers_begin_with_is_written_once() -> None:
     assert read[1][0][0] < 8, "some begin alike"
 
 
-@pytest.mark.parametrize("batch_size", [1, 3, 8, 11])
-def test_sequences_that_join_and_move_are_written_as_if_alone(batch_size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def windowed_policy() -> Qwen2ForCausalLM:
+    """Its second layer sees the last 12 tokens."""
+    torch.manual_seed(0)
+    config = Qwen2Config(
+        **{key: getattr(tiny_policy().config, key) for key in ALIKE},
+        use_sliding_window=True,
+        sliding_window=12,
+        max_window_layers=1,
+    )
+    return Qwen2ForCausalLM(config).eval()
+
+
+def eager_policy() -> PreTrainedModel:
     policy = tiny_policy()
+    policy.set_attn_implementation("eager")
+    return policy
+
+
+@pytest.mark.parametrize(("make", "shares"), [(tiny_policy, True), (windowed_policy, False), (eager_policy, False)])
+@pytest.mark.parametrize("batch_size", [1, 3, 8, 11])
+def test_sequences_that_join_and_move_are_written_as_if_alone(
+    batch_size: int, make: Callable[[], PreTrainedModel], shares: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = make()
+    with grouped_attention(policy):
+        assert shares_prompts(policy) == shares
     policy.generation_config.eos_token_id = [1, *range(100, 130)]  # answers of very different lengths
     requests = [Request(p, tuple(range(k, k + 5))) for k, p in enumerate(PROMPTS * 2)]
     sampling = Sampling(0.8, 0.95, 0, 60)
@@ -105,6 +135,18 @@ def test_sequences_that_join_and_move_are_written_as_if_alone(batch_size: int, m
             logits = policy(torch.tensor([request.prompt + c.token_ids])).logits[0, len(request.prompt) - 1 : -1]
             plain = (logits / 0.8).log_softmax(-1).gather(1, torch.tensor(c.token_ids)[:, None])[:, 0]
             torch.testing.assert_close(torch.tensor(c.logprobs), plain, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("change", [lambda p: p.to(torch.bfloat16), lambda p: setattr(p.config, "model_type", "other")])
+def test_prompts_are_not_shared_where_it_is_unknown_to_work_or_to_pay(
+    change: Callable[[PreTrainedModel], None],
+) -> None:
+    policy = tiny_policy()
+    assert not shares_prompts(policy), "only while it decodes"
+    with grouped_attention(policy):
+        assert shares_prompts(policy)
+        change(policy)
+        assert not shares_prompts(policy)
 
 
 def test_the_policy_attends_as_before_when_decoding_is_over_or_failed() -> None:

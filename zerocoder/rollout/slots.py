@@ -18,10 +18,10 @@ from transformers.cache_utils import Cache, DynamicLayer
 
 from zerocoder.rollout.shared import SharedPrompts
 
-ROOM = 32
-"""Columns for tokens to come, at least, whenever the buffers are made anew.
+ROOM, MOST_ROOM = 32, 256
+"""Columns for tokens to come whenever the buffers are made anew: a quarter of those in use, but within these bounds.
 
-More would be cleared by the system and read past for nothing where answers are short; fewer are copied more often.
+More would be cleared by the system and stepped over for nothing where answers are short; fewer are copied more often.
 """
 
 
@@ -119,8 +119,8 @@ class SlotCache(Cache):
 
 
 def _columns(used: int) -> int:
-    """How many to make where so many are used: long sequences are copied no more often than short ones."""
-    return used + max(ROOM, used // 4)
+    """How many to make where so many are in use."""
+    return used + min(max(ROOM, used // 4), MOST_ROOM)
 
 
 def _states(cache: Cache) -> list[tuple[Tensor, Tensor]]:
