@@ -59,7 +59,7 @@ def test_what_decides_a_run_is_in_its_folder(plan: Plan, monkeypatch: pytest.Mon
     same = plan.runs[0].folder
     assert same.parent == plan.root / "dyb4" / "seed0"
     assert folder() == folder("trainer.root=elsewhere", "verifier.workers=2") == same
-    assert len({same, folder("rollout.temperature=1.0"), folder("trainer.max_steps=7")}) == 3
+    assert len({same, folder("rollout.temperature=0.5"), folder("trainer.max_steps=7")}) == 3
     monkeypatch.setattr(planning, "weights_digest", lambda model: "other weights")
     assert folder() != same
     monkeypatch.undo()
@@ -71,6 +71,7 @@ def test_weights_are_known_by_their_content(tmp_path: Path) -> None:
     for name in ("config.json", "tokenizer.json"):
         (tmp_path / name).write_text("{}")
     first = planning.weights_digest.__wrapped__(str(tmp_path))
+    (tmp_path / "README.md").write_text("a card")
     assert planning.weights_digest.__wrapped__(str(tmp_path)) == first
     (tmp_path / "model.safetensors").write_bytes(b"x")
     assert planning.weights_digest.__wrapped__(str(tmp_path)) != first

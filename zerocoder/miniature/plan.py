@@ -206,12 +206,12 @@ def _ranks_key(config: Config) -> str | None:
 
 @cache
 def weights_digest(model: str) -> str:
-    """Of every file of a model's folder; a hub's model goes by its name."""
+    """Of every file of a model's folder but its card; a hub's model goes by its name."""
     folder = resolve(model)
     if isinstance(folder, str):
         return _digest(folder)
     digest = hashlib.blake2b(digest_size=16)
-    for file in sorted(path for path in folder.iterdir() if path.is_file()):
+    for file in sorted(path for path in folder.iterdir() if path.is_file() and path.suffix != ".md"):
         digest.update(file.name.encode())
         digest.update(file.read_bytes())
     return digest.hexdigest()
