@@ -17,7 +17,7 @@ _Step = tuple[str, set[str], set[str] | None]  # source, names it refers to, nam
 _CONSUMING = frozenset({"add", "append", "clear", "discard", "extend", "insert", "pop", "popitem", "popleft", "remove"})
 
 
-@lru_cache(maxsize=4096)  # asked again and again for the same tests: when they run, are paid and are counted
+@lru_cache(maxsize=512)  # small policies write the same test again and again; a step's tests fit
 def split(code: str) -> tuple[str, ...]:
     """The code of each top-level assert, preceded by the statements that it needs; `(code,)` where that cannot be had.
 
