@@ -33,7 +33,7 @@ FIXED = ("trainer.threads=1", "trainer.evaluate=false", "verifier.workers=1", "c
 """Of every run: one core each, and the held-out problems are read once, at the end."""
 _HOW_NOT_WHAT = ("dry_run", "trainer.root", "trainer.resume", "trainer.evaluate", "trainer.threads",
                  "callbacks.progress", "callbacks.checkpoints", "verifier.workers", "verifier.cache_mb",
-                 "data.cache")  # fmt: skip
+                 "rollout.processes", "data.cache")  # fmt: skip
 """Settings that decide neither what a run learns nor what it logs."""
 _EASIEST_FIRST = "two steps, three steps, hand-written"
 _OF_RANKS = ("model.", "rollout.", "verifier.", "data.source.", "algorithm.test_unit", "trainer.seed")

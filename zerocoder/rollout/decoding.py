@@ -49,7 +49,7 @@ class TransformersEngine:
     def generate(
         self, requests: Sequence[Request], sampling: Sampling, on_done: OnDone | None = None
     ) -> list[list[Completion]]:
-        self._check_lengths(requests, sampling)
+        self.check_lengths(requests, sampling)
         training = self.policy.training
         self.policy.eval()
         try:
@@ -64,7 +64,8 @@ class TransformersEngine:
             self.policy.train(training)
         return [[c for c in row if c is not None] for row in answers]
 
-    def _check_lengths(self, requests: Sequence[Request], sampling: Sampling) -> None:
+    def check_lengths(self, requests: Sequence[Request], sampling: Sampling) -> None:
+        """Raises ValueError where prompts and answers are longer than what the model can read."""
         limit = getattr(self.policy.config, "max_position_embeddings", None)
         longest = max((len(r.prompt) for r in requests), default=0)
         if limit is not None and longest + sampling.max_new_tokens > limit:
