@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
+import torch
 
+from benchmarks.decoding import measure as measure_decoding
 from benchmarks.grpo_step import compare, random_folder, ratios, side
 from benchmarks.memory_plan import planned
 from benchmarks.report import Report
@@ -48,3 +51,19 @@ def test_ratios_are_taken_round_by_round() -> None:
 def test_the_plan_knows_what_the_benchmark_does() -> None:
     small, large = (planned(Path(MODEL_DIR), tokens=tokens, width=64, chunk=16) for tokens in (128, 1024))
     assert 0 < small < large
+
+
+def test_decoding_compares_the_same_answers() -> None:
+    before = torch.get_num_threads()
+    try:
+        report = measure_decoding(Namespace(model="nano", problems=2, tokens=8, cores=2, rounds=1))
+    finally:
+        torch.set_num_threads(before)
+    assert [(f.name, f.unit) for f in report.figures] == [
+        ("one thread", "s"),
+        ("2 threads", "s"),
+        ("2 processes", "s"),
+        ("one thread / 2 threads", "x"),
+        ("one thread / 2 processes", "x"),
+    ]
+    assert report.facts["different answers, one thread and 2 processes"] == 0
