@@ -88,6 +88,15 @@ def test_a_call_that_was_left_early_does_not_disturb_the_next(engine: ProcessesE
     assert tokens(engine.generate(REQUESTS, WARM)) == tokens(alone().generate(REQUESTS, WARM))
 
 
+def test_ctrl_c_is_not_for_it(engine: ProcessesEngine) -> None:
+    engine.generate(REQUESTS, WARM)
+    (pid,) = decoders()
+    os.kill(pid, signal.SIGINT)
+    engine.generate(REQUESTS, WARM)
+    assert decoders() == [pid]
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())  # but for us
+
+
 def test_torch_has_its_threads_back(engine: ProcessesEngine) -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(2)

@@ -15,6 +15,7 @@ import signal
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -133,7 +134,8 @@ class _Helper:
         context = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
         self.connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs,), name="zerocoder-decoding", daemon=True)
-        self._process.start()
+        with _interrupts_blocked():
+            self._process.start()
         theirs.close()
         self._send(pickle.dumps((engine.policy, engine.tokenizer, engine.batch_size)))
 
@@ -176,7 +178,6 @@ class _Helper:
 
 def _serve(connection: Connection) -> None:
     """What a process does until nobody tells it anything any more."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the trainer, which ends this
     with suppress(EOFError, ConnectionError):
         made = connection.recv_bytes()
         import torch
@@ -215,6 +216,17 @@ def _bytes_of(policy: PreTrainedModel) -> Iterator[memoryview]:
     for parameter in policy.parameters():
         values: Any = parameter.detach().view(-1).view(torch.uint8).numpy()
         yield memoryview(values)
+
+
+@contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """What is started while it lasts gets no Ctrl-C: that is for the trainer, which ends it."""
+    resource_tracker.ensure_running()  # later, it would unblock them
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
