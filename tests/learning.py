@@ -40,6 +40,8 @@ SETTINGS = (
     "data.limit=14",  # few problems, seen often: what is learnt about them is plain after minutes
     "data.batch_size=8",
     "algorithm.learning_rate=3e-4",
+    "algorithm.lambda_low=0.5",  # the measure counts tests that hold, so that has to be worth something
+    "algorithm.lambda_high=0.9",
     f"trainer.max_steps={STEPS}",
     "trainer.overlap=false",
 )

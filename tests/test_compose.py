@@ -102,7 +102,7 @@ def test_overrides_win_in_any_order() -> None:
         (["selector._target_=nowhere.B4"], "selector._target_=nowhere.B4 cannot be imported"),
         (["selector._target_=os.path.join"], "must be the dotted path of a dataclass"),
         (["model.revision=12"], "model.revision must be text or null, got 12 .*quotes"),
-        (["data.limit=2"], "data.batch_size=16 is larger than data.limit=2"),
+        (["data.limit=2"], "data.batch_size=32 is larger than data.limit=2"),
         (["trainer.strategy=deepspeed_stage_2"], "needs GPUs: set trainer.accelerator=gpu"),
         (
             ["trainer.offload_optimizer=true"],
