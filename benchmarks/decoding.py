@@ -51,16 +51,16 @@ def measure(args: argparse.Namespace) -> Report:
     problems = Builtin().train()[: args.problems]
     sides = {"one thread": (1, 1), f"{args.cores} threads": (args.cores, 1), f"{args.cores} processes": (1, args.cores)}
     samplers = {}
-    for name, (_, processes) in sides.items():
-        rollout = TransformersRollout(
-            temperature=1.0, top_p=1.0, max_new_tokens=args.tokens, batch_size=512, processes=processes
-        )
-        engine = rollout.start(policy, tokenizer)
-        samplers[name] = Sampler(engine, tokenizer, rollout, config.model.prompt_style, seed=0)
-        samplers[name].sample(problems, ("warm-up",))
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     answers: dict[str, set[tuple[int, ...]]] = {name: set() for name in sides}
     try:
+        for name, (_, processes) in sides.items():
+            rollout = TransformersRollout(
+                temperature=1.0, top_p=1.0, max_new_tokens=args.tokens, batch_size=512, processes=processes
+            )
+            engine = rollout.start(policy, tokenizer)
+            samplers[name] = Sampler(engine, tokenizer, rollout, config.model.prompt_style, seed=0)
+            samplers[name].sample(problems, ("warm-up",))
         for turn in range(args.rounds):
             for name in list(sides)[:: 1 if turn % 2 == 0 else -1]:
                 torch.set_num_threads(sides[name][0])

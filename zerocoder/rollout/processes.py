@@ -33,9 +33,8 @@ ENDS_WITHIN = 5.0
 
 
 class Call(NamedTuple):
-    """What a process is to do: decode, or, without requests, take the weights that follow."""
+    """What a process is to do: decode, or, without `sampling`, take the weights that follow."""
 
-    number: int
     requests: Sequence[Request] = ()
     sampling: Sampling | None = None
 
@@ -43,7 +42,6 @@ class Call(NamedTuple):
 class Said(NamedTuple):
     """What a process says of a call: an answer, an error's text, or, with neither, that it is through."""
 
-    number: int
     request: int = 0
     sample: int = 0
     completion: Completion | None = None
@@ -53,14 +51,13 @@ class Said(NamedTuple):
 class ProcessesEngine:
     """A `RolloutEngine` of `engine` and at most `processes` - 1 more like it in processes of their own, on a CPU.
 
-    They are started when a call is large enough for them.
+    They are started when a call is large enough for them, and ended when one is left early.
     """
 
     def __init__(self, engine: TransformersEngine, processes: int) -> None:
         self._engine = engine
         self._processes = processes
         self._helpers: list[_Helper] = []
-        self._number = 0  # of the call; what is still said of an earlier one, which was left early, means nothing
 
     def sync_weights(self, policy: PreTrainedModel) -> None:
         self._engine.sync_weights(policy)
@@ -71,9 +68,7 @@ class ProcessesEngine:
         self._engine.pause()
 
     def close(self) -> None:
-        for helper in self._helpers:
-            helper.close()
-        self._helpers = []
+        self._end_helpers()
         self._engine.close()
 
     def generate(
@@ -81,7 +76,15 @@ class ProcessesEngine:
     ) -> list[list[Completion]]:
         """As the engine's own. Raises RuntimeError when a process ended or failed."""
         self._engine.check_lengths(requests, sampling)
-        self._number += 1
+        try:
+            return self._generate(requests, sampling, on_done)
+        except BaseException:  # they are still at it, and what they have yet to say belongs to no later call
+            self._end_helpers()
+            raise
+
+    def _generate(
+        self, requests: Sequence[Request], sampling: Sampling, on_done: OnDone | None
+    ) -> list[list[Completion]]:
         own, *shares = self._dealt(requests)
         self._helpers += [_Helper(self._engine) for _ in shares[len(self._helpers) :]]
         answers: list[list[Completion | None]] = [[None] * len(request.seeds) for request in requests]
@@ -93,7 +96,7 @@ class ProcessesEngine:
 
         working: dict[Connection, tuple[_Helper, list[int]]] = {}
         for helper, share in zip(self._helpers, shares, strict=False):
-            helper.ask(Call(self._number, [requests[index] for index in share], sampling))
+            helper.ask(Call([requests[index] for index in share], sampling))
             working[helper.connection] = helper, share
 
         def take_theirs(timeout: float | None) -> None:
@@ -101,8 +104,6 @@ class ProcessesEngine:
                 assert isinstance(connection, Connection)
                 helper, share = working[connection]
                 said = helper.hear()
-                if said.number != self._number:
-                    continue
                 if said.completion is None:
                     del working[connection]
                 else:
@@ -118,6 +119,11 @@ class ProcessesEngine:
         while working:
             take_theirs(timeout=None)
         return [[c for c in row if c is not None] for row in answers]
+
+    def _end_helpers(self) -> None:
+        helpers, self._helpers = self._helpers, []
+        for helper in helpers:
+            helper.close()
 
     def _dealt(self, requests: Sequence[Request]) -> list[list[int]]:
         """Indices of the requests for every process: as many prompts of every length for each."""
@@ -140,7 +146,7 @@ class _Helper:
         self._send(pickle.dumps((engine.policy, engine.tokenizer, engine.batch_size)))
 
     def sync_weights(self, policy: PreTrainedModel) -> None:
-        self.ask(Call(0))
+        self.ask(Call())
         for values in _bytes_of(policy):
             self._send(values)
 
@@ -197,16 +203,16 @@ def _serve(connection: Connection) -> None:
 
 def _answer(connection: Connection, engine: TransformersEngine, call: Call, sampling: Sampling) -> None:
     def tell(request: int, sample: int, completion: Completion) -> None:
-        connection.send(Said(call.number, request, sample, completion))
+        connection.send(Said(request, sample, completion))
 
     try:
         engine.generate(call.requests, sampling, tell)
     except (EOFError, ConnectionError):
         raise
     except Exception:
-        connection.send(Said(call.number, error=traceback.format_exc()))
+        connection.send(Said(error=traceback.format_exc()))
     else:
-        connection.send(Said(call.number))
+        connection.send(Said())
 
 
 def _bytes_of(policy: PreTrainedModel) -> Iterator[memoryview]:
