@@ -113,15 +113,19 @@ def _compare_rates(
     ways = peers.available()
     theirs = {way: report.matrices(part, _NAMES[way], required=False) for way in ways}
     rates: dict[str, list[float]] = {way: [] for way in ways}
-    plain: dict[str, list[float]] = {peers.IN_PROCESS: [], peers.SUBPROCESS: []}  # cells/s by themselves
+    limits = {
+        peers.IN_PROCESS: "in-process",
+        peers.FORKED_PROGRAMS: "a bare fork for each program",
+    }
+    plain: dict[str, list[float]] = {way: [] for way in (*limits, peers.SUBPROCESS)}  # cells/s by themselves
     overheads, cpu = [], []
     before = ours()
     for turn in range(settings.rounds):
         shift = turn % len(ways)
-        for way in [*ways[shift:], *ways[:shift], peers.IN_PROCESS]:
+        for way in [*ways[shift:], *ways[:shift], *limits]:
             say(f"{part}: round {turn + 1} of {settings.rounds}, {way}")
             cells = make(1).cells()
-            if settings.peer_cells and way != peers.IN_PROCESS:  # which is quick, and compared by its CPU time
+            if settings.peer_cells and way not in limits:  # which are quick, and whose CPU time is compared
                 cells = random.Random(f"{settings.seed} {turn}").sample(cells, min(settings.peer_cells, len(cells)))
             reading = peers.run(way, cells, settings.workers, PEER_TIMEOUT)
             after = ours()
@@ -130,20 +134,21 @@ def _compare_rates(
                 plain[way].append(reading.rate)
             if way == peers.IN_PROCESS:
                 overheads.append((before.cpu_ms + after.cpu_ms) / 2 - reading.cpu_ms)
-            else:
+            if way not in limits:
                 rates[way].append((before.rate + after.rate) / 2 / reading.rate)
                 theirs[way].add(reading.num_wrong)
             before = after
     for way in ways:
         report.figure(part, f"cells/s : {_NAMES[way]}", rates[way], "x", at_least=_RATE_GOALS.get(way))
-    pairs = zip(plain[peers.IN_PROCESS], plain[peers.SUBPROCESS], strict=True)
-    report.figure(
-        part,
-        f"for comparison: in-process on {settings.workers} cores, no isolation",
-        [settings.workers * free / subprocess for free, subprocess in pairs],
-        "x",
-        note="over subprocess.run, in the same rounds",
-    )
+    for way, name in limits.items():
+        pairs = zip(plain[way], plain[peers.SUBPROCESS], strict=True)
+        report.figure(
+            part,
+            f"for comparison: {name} on {settings.workers} cores, no isolation",
+            [settings.workers * free / subprocess for free, subprocess in pairs],
+            "x",
+            note="over subprocess.run, in the same rounds",
+        )
     report.figure(part, "CPU a cell over running it in-process", overheads, "ms", at_most=1.0)
     report.figure(part, "CPU a cell", cpu, "ms", note="with all processes of the workers, and the trainer's side")
 

