@@ -25,7 +25,7 @@ from benchmarks.report import Report
 from benchmarks.subject import VerdictMatrix
 from benchmarks.workloads import Cell, Workload
 from zerocoder.console import say
-from zerocoder.execution import Job, ProcessExecutor, Verdict
+from zerocoder.execution import Job, Limits, ProcessExecutor, Verdict, VerifierConfig
 
 PEER_TIMEOUT = 1.0
 """Seconds by the wall clock; the start of an interpreter takes a good part of less."""
@@ -46,7 +46,7 @@ _RATE_GOALS = {peers.SUBPROCESS: 60.0, peers.MANAGED_PROCESS: 35.0, peers.HUMAN_
 class Settings:
     """How much is measured.
 
-    workers, cpu_seconds, isolation: of the verifier.
+    workers, cpu_seconds, cancel_after, isolation: of the verifier.
     rounds: of everything that is compared.
     num_problems: of the 8 of the benchmark's own workload.
     copies: of these problems in a run of the verifier that is compared.
@@ -59,6 +59,7 @@ class Settings:
 
     workers: int = 2
     cpu_seconds: float = 0.1
+    cancel_after: int = VerifierConfig.cancel_after
     isolation: str = "standard"
     rounds: int = 3
     num_problems: int = len(PROBLEMS)
@@ -80,10 +81,15 @@ class Settings:
         """The benchmark's own workload, of programs that nothing has seen."""
         return workloads.mixed(copies, endless, self.salt(), self.num_problems)
 
+    @property
+    def limits(self) -> Limits:
+        """Of a cell."""
+        return subject.limits_of(self.cpu_seconds, cancel_after=self.cancel_after)
+
     @contextmanager
     def executor(self, workers: int | None = None) -> Iterator[ProcessExecutor]:
         """A warm executor."""
-        with subject.new_executor(workers or self.workers, self.cpu_seconds, self.isolation) as executor:
+        with subject.new_executor(workers or self.workers, self.limits, self.isolation) as executor:
             subject.verdicts(executor, workloads.literal(1, self.salt()))
             yield executor
 
@@ -293,17 +299,15 @@ def _simulate(settings: Settings, report: Report) -> None:
     part = "scaling"
     say(f"{part}: recording a step task by task, on one worker")
     workload = settings.mixed(min(settings.copies, STEP_COPIES))
-    with subject.new_executor(1, settings.cpu_seconds, settings.isolation) as executor:
-        limits = executor.limits
     stages = [subject.jobs(workload), list(subject.mutant_jobs(workload, NUM_MUTANTS))]
-    costs = [schedule.recorded(stage, limits, settings.isolation) for stage in stages]
+    costs = [schedule.recorded(stage, settings.limits, settings.isolation) for stage in stages]
     draw = random.Random(settings.seed)
     size = len(workload.problems)
     for factor, goal in ((settings.simulated_workers // 2, 85.0), (1, None)):
         replays = []
         for jobs, known in zip(stages, costs, strict=True):
             chosen = list(range(size)) if factor == 1 else draw.choices(range(size), k=size * factor)
-            drawn = [jobs[i] for i in chosen], limits, [known[i] for i in chosen]
+            drawn = [jobs[i] for i in chosen], settings.limits, [known[i] for i in chosen]
             replays.append(schedule.replay(*drawn, settings.simulated_workers))
         seconds = sum(replay.seconds for replay in replays)
         busy = 100 * sum(replay.busy_seconds for replay in replays) / (settings.simulated_workers * seconds)

@@ -136,7 +136,8 @@ def main(argv: Sequence[str]) -> int:
     with _temporary_files() as folder:
         surroundings = Surroundings(folder)
         try:
-            with subject.new_executor(options.workers, options.cpu_seconds, options.isolation, _MEMORY_MB) as executor:
+            limits = subject.limits_of(options.cpu_seconds, _MEMORY_MB)
+            with subject.new_executor(options.workers, limits, options.isolation) as executor:
                 record.isolation = executor.isolation
                 _soak(executor, options, record, surroundings)
         except KeyboardInterrupt:

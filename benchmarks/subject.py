@@ -16,14 +16,14 @@ from zerocoder.problems import Program, TestCase
 VerdictMatrix = NDArray[np.int8]  # [N, K], values of Verdict
 
 
-def limits_of(cpu_seconds: float, memory_mb: int = 512) -> Limits:
-    """The limits of a training run (conf/verifier/default.yaml)."""
-    return VerifierConfig(cpu_seconds=cpu_seconds, memory_mb=memory_mb).limits
+def limits_of(cpu_seconds: float, memory_mb: int = 512, cancel_after: int = VerifierConfig.cancel_after) -> Limits:
+    """The limits of a training run (conf/verifier/default.yaml) but for these."""
+    return VerifierConfig(cpu_seconds=cpu_seconds, memory_mb=memory_mb, cancel_after=cancel_after).limits
 
 
-def new_executor(workers: int, cpu_seconds: float, isolation: str, memory_mb: int = 512) -> ProcessExecutor:
-    """The executor with the settings of a training run; `cpu_seconds` and `memory_mb` are the budget of a cell."""
-    return ProcessExecutor(workers=workers, limits=limits_of(cpu_seconds, memory_mb), isolation=isolation)
+def new_executor(workers: int, limits: Limits, isolation: str) -> ProcessExecutor:
+    """The executor that is measured."""
+    return ProcessExecutor(workers=workers, limits=limits, isolation=isolation)
 
 
 def jobs(workload: Workload) -> list[Job]:

@@ -23,6 +23,7 @@ from benchmarks import command, processes, workloads
 from benchmarks.parts import PARTS, Settings
 from benchmarks.report import Report
 from zerocoder.console import say
+from zerocoder.execution import VerifierConfig
 from zerocoder.files import write_json
 from zerocoder.problems import ZeroCoderError
 
@@ -41,6 +42,7 @@ def main(argv: Sequence[str]) -> int:
     report.facts |= {
         "workers": settings.workers,
         "cpu_seconds": settings.cpu_seconds,
+        "cancel_after": settings.cancel_after,
         "isolation": _isolation(settings),
     }
     try:
@@ -64,6 +66,7 @@ def _settings(options: argparse.Namespace) -> Settings:
     settings = Settings(
         workers=options.workers,
         cpu_seconds=options.cpu_seconds,
+        cancel_after=options.cancel_after,
         isolation=options.isolation,
         seed=options.seed,
         shared=options.shared,
@@ -90,6 +93,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--under-load", type=int, metavar="N", help="runs of the load part (default: 10; quick: 1)")
     parser.add_argument("--workers", type=int, default=2, help="of the verifier, and cells a peer runs at a time")
     parser.add_argument("--cpu-seconds", type=float, default=0.1, help="the verifier's budget of a cell (default: 0.1)")
+    parser.add_argument(
+        "--cancel-after",
+        type=int,
+        default=VerifierConfig.cancel_after,
+        help="late tests after which a program is taken for endless (default: %(default)s, as in training)",
+    )
     parser.add_argument("--isolation", default="standard", help="the least that is accepted: strict, standard or none")
     parser.add_argument("--json", type=Path, metavar="FILE", help="writes all figures, with the values of each round")
     parser.add_argument("--shared", type=Path, metavar="FILE", help="a Python file with a further workload (README.md)")

@@ -107,7 +107,7 @@ def test_a_workload_from_a_file(tmp_path: Path) -> None:
     )
     workload = workloads.from_file(file, 2)
     assert [problem.truth.tolist() for problem in workload.problems] == [[[True, False]]] * 2
-    with subject.new_executor(1, 0.5, "none") as executor:
+    with subject.new_executor(1, subject.limits_of(0.5), "none") as executor:
         assert subject.wrong_cells(workload, subject.verdicts(executor, workload)) == []
 
 
