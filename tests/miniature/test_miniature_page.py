@@ -55,9 +55,8 @@ def test_columns_by_hand() -> None:
 
 def test_a_program_fails_outright_by_an_exception_or_by_not_being_there() -> None:
     answer = Answer("", "", False, "no code")
-    assert not raised(item(0, "", True, 0, 0)) and raised(item(0, "", False, 0, 0))
-    assert raised(Item("p", "", "", (CoderItem(answer, None, (), False),), ()))
-    assert not raised(Item("p", "", "", (CoderItem(answer, "x", ("pass", "fail"), False),), ()))
+    assert raised(CoderItem(answer, None, (), False)) and raised(CoderItem(answer, "x", ("pass", "error"), False))
+    assert not raised(CoderItem(answer, "x", ("pass", "fail"), False))
 
 
 def test_items_are_read_as_they_were_written(tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ def fewer_failures(evidence: Evidence) -> Finding:
     found = difference(evidence.scores, [BASE], "codet", RAISED)
     return _finding(
         "5.1", "ZeroCoder suppresses invalid programs (seen by the authors in answers of the CodeT variant).",
-        "fewer problems whose greedy program does not parse or ends in an exception: base less codet is above zero",
+        "a smaller share of programs that do not parse or end in an exception: base less codet is above zero",
         [Part(f"{RAISED}: {BASE} − codet", found, above(found))],
     )  # fmt: skip
 

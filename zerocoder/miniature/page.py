@@ -49,7 +49,9 @@ def _head(plan: Plan, left: Left) -> list[str]:
         f"problems: {len(plan.runs)} training runs with the seeds {', '.join(map(str, plan.seeds))}, of "
         f"{' or '.join(map(str, steps))} steps each; settings that several tables share are run once. They are lighter "
         f"than the default run (`{' '.join(LIGHTER)}`). Every last "
-        f"checkpoint and the initial policy answer the test split ({problems}) greedily, once, after all training. "
+        f"checkpoint and the initial policy answer the test split ({problems}) {plan.answers} times in each role, "
+        "sampled as in training, after all training: of so few problems, a few decide where each has a single greedy "
+        "answer, as in the paper. "
         "`make miniature` repeats all of it.",
         _cost(left),
     ]

@@ -131,6 +131,7 @@ class Plan:
     seeds: tuple[int, ...]
     model: str  # model.path of the initial policy
     evaluation: tuple[str, ...]  # arguments of evaluate.py beside the model and the output
+    answers: int  # of a checkpoint to a problem, in each role
     evaluation_digest: str
     root: Path
     problems: Mapping[str, int]  # difficulty -> held-out problems, the easiest first
@@ -161,7 +162,9 @@ def make_plan(root: Path, seeds: Sequence[int], steps: int | None, overrides: Se
         config = _checked(setting, [*extra, *setting.overrides, *FIXED])
         for seed in seeds:
             add(runs, setting, replace(config, trainer=replace(config.trainer, seed=seed)), extra, root)
+    rollout = config.rollout
     evaluation = [f"benchmarks={BENCHMARK}", "threads=1", "verifier.workers=1"]
+    evaluation += [f"n={rollout.solutions}", f"temperature={rollout.temperature}", f"top_p={rollout.top_p}"]
     evaluation += [f"accelerator={config.trainer.accelerator}", *([f"limit={limit}"] if limit else [])]
     problems = _heldout(evaluation)
     counts = Counter(problem.difficulty for problem in problems)
@@ -170,6 +173,7 @@ def make_plan(root: Path, seeds: Sequence[int], steps: int | None, overrides: Se
         tuple(seeds),
         config.model.path,
         tuple(evaluation),
+        rollout.solutions,
         _digest([to_dict(load_evaluation(evaluation)), [asdict(problem) for problem in problems]]),
         root,
         {name: counts[name] for name in sorted(counts, key=lambda name: (_EASIEST_FIRST.find(name), name))},

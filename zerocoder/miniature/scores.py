@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from zerocoder.evaluation.bootstrap import Measure, replicates
 from zerocoder.evaluation.measures import measure
-from zerocoder.evaluation.records import Item, read_items
+from zerocoder.evaluation.records import CoderItem, Item, read_items
 from zerocoder.miniature.plan import BASE, BENCHMARK, SETTINGS, Plan, Run
 
 PASS, ACCURACY, MUTATION = "all problems", "test accuracy", "mutation score"
@@ -66,14 +66,17 @@ def measures(items: Sequence[Item], difficulties: Sequence[str]) -> dict[str, Me
         PASS: measure(items, "pass_at_1"),
         ACCURACY: measure(items, "test_accuracy"),
         MUTATION: measure(items, "mutation_score"),
-        RAISED: Measure({item.problem: (float(raised(item)), 1.0) for item in items if item.coder}),
+        RAISED: Measure({item.problem: _share_raised(item) for item in items if item.coder}),
     }
 
 
-def raised(item: Item) -> bool:
-    """Whether the coder's first answer has no program, or one that ends in an exception on an official test."""
-    first = item.coder[0]
-    return first.program is None or "error" in first.verdicts
+def raised(answer: CoderItem) -> bool:
+    """Whether an answer has no program, or one that ends in an exception on an official test."""
+    return answer.program is None or "error" in answer.verdicts
+
+
+def _share_raised(item: Item) -> tuple[float, float]:
+    return float(sum(map(raised, item.coder))), float(len(item.coder))
 
 
 def scored(
