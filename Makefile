@@ -1,5 +1,5 @@
 # make train          install and run `python train.py selector=dyb4`; ARGS="selector=codet trainer.max_steps=2" overrides
-# make miniature      the paper's experiments with zerocoder-nano, hours; ARGS="--plan" says what would run
+# make miniature      the paper's experiments with zerocoder-nano, two hours; ARGS="--plan" says what would run
 # make test           install and run lint and the tests, two files at a time; JOBS=0 runs them in one process
 # make install        only make .venv; TORCH_INDEX=<url> adds one of PyTorch's own wheel indexes
 # make test-vllm      install vLLM's CPU build and run the tests that need it
