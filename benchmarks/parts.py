@@ -119,19 +119,16 @@ def _compare_rates(
     ways = peers.available()
     theirs = {way: report.matrices(part, _NAMES[way], required=False) for way in ways}
     rates: dict[str, list[float]] = {way: [] for way in ways}
-    limits = {
-        peers.IN_PROCESS: "in-process",
-        peers.FORKED_PROGRAMS: "a bare fork for each program",
-    }
-    plain: dict[str, list[float]] = {way: [] for way in (*limits, peers.SUBPROCESS)}  # cells/s by themselves
+    bounds = {peers.IN_PROCESS: "in-process", peers.FORKED_PROGRAMS: "a bare fork for each program"}
+    plain: dict[str, list[float]] = {way: [] for way in (*bounds, peers.SUBPROCESS)}  # cells/s by themselves
     overheads, cpu = [], []
     before = ours()
     for turn in range(settings.rounds):
         shift = turn % len(ways)
-        for way in [*ways[shift:], *ways[:shift], *limits]:
+        for way in [*ways[shift:], *ways[:shift], *bounds]:
             say(f"{part}: round {turn + 1} of {settings.rounds}, {way}")
             cells = make(1).cells()
-            if settings.peer_cells and way not in limits:  # which are quick, and whose CPU time is compared
+            if settings.peer_cells and way not in bounds:  # which are quick, and whose CPU time is compared
                 cells = random.Random(f"{settings.seed} {turn}").sample(cells, min(settings.peer_cells, len(cells)))
             reading = peers.run(way, cells, settings.workers, PEER_TIMEOUT)
             after = ours()
@@ -140,13 +137,13 @@ def _compare_rates(
                 plain[way].append(reading.rate)
             if way == peers.IN_PROCESS:
                 overheads.append((before.cpu_ms + after.cpu_ms) / 2 - reading.cpu_ms)
-            if way not in limits:
+            if way not in bounds:
                 rates[way].append((before.rate + after.rate) / 2 / reading.rate)
                 theirs[way].add(reading.num_wrong)
             before = after
     for way in ways:
         report.figure(part, f"cells/s : {_NAMES[way]}", rates[way], "x", at_least=_RATE_GOALS.get(way))
-    for way, name in limits.items():
+    for way, name in bounds.items():
         pairs = zip(plain[way], plain[peers.SUBPROCESS], strict=True)
         report.figure(
             part,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -51,6 +51,15 @@ def test_columns_by_hand() -> None:
         MUTATION: pytest.approx((3 * 0.5 + 1.0) / 8),
         RAISED: 0.5,
     }
+
+
+def test_every_answer_counts() -> None:
+    """Two answers to one problem, one of which fails outright and one of which is right."""
+    one, other = item(0, "two steps", True, 3, 0.5), item(0, "two steps", False, 1, 0.5)
+    both = replace(one, coder=one.coder + other.coder, tester=one.tester + other.tester)
+    found = measures([both, item(1, "two steps", True, 4, 0.0)], LEVELS)
+    assert (found[PASS].value, found[ACCURACY].value) == (0.75, 8 / 12)
+    assert found[RAISED].value == pytest.approx(1 / 3)
 
 
 def test_a_program_fails_outright_by_an_exception_or_by_not_being_there() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from zerocoder.compose import load
+from zerocoder.compose import load, load_evaluation
 from zerocoder.miniature import plan as planning
 from zerocoder.miniature.__main__ import PAGE, evaluations, main, parse, training
 from zerocoder.miniature.plan import FIXED, SETTINGS, Plan, Run, add
@@ -41,6 +41,21 @@ def test_settings_are_what_their_names_say(plan: Plan) -> None:
     assert (bare.selector.name, bare.algorithm.lambda_low, bare.algorithm.lambda_high) == ("dyb4", 0, 0)  # type: ignore[attr-defined]
     assert config("tau-4").data.tau == 4 and config("labels-50").data.calibration == 50  # type: ignore[attr-defined]
     assert not config("dyb4").trainer.evaluate and config("dyb4").trainer.threads == 1  # type: ignore[attr-defined]
+
+
+def test_runs_are_lighter_than_the_default_unless_told(tmp_path: Path) -> None:
+    def sizes(steps: int | None, *overrides: str) -> tuple[int, int]:
+        config = load([*planning.make_plan(tmp_path, [0], steps, overrides, None).runs[0].overrides, *FIXED])
+        return config.data.batch_size, config.trainer.max_steps
+
+    assert sizes(None) == (16, 40)
+    assert sizes(3, "data.batch_size=4") == (4, 3)
+
+
+def test_checkpoints_are_evaluated_by_answers_sampled_as_in_training(tmp_path: Path) -> None:
+    made = planning.make_plan(tmp_path, [0], None, ["rollout.solutions=6", "rollout.temperature=0.9"], None)
+    evaluation = load_evaluation(made.evaluation)
+    assert (evaluation.n, evaluation.temperature, evaluation.top_p) == (made.answers, 0.9, 1.0) == (6, 0.9, 1.0)
 
 
 def test_runs_that_filter_alike_share_their_ranks(plan: Plan) -> None:
