@@ -9,6 +9,7 @@ from execution_helpers import RunMatrix, as_job, names
 
 from zerocoder.execution import Job, Limits, ProcessExecutor, Verdict
 from zerocoder.execution.progress import Outcome, Progress
+from zerocoder.execution.sandbox.rows import Asked
 from zerocoder.problems import Program, TestCase, ZeroCoderError
 
 RIGHT = "def f(x): return x + 1"
@@ -61,10 +62,11 @@ def test_a_program_that_ends_on_some_tests_is_cancelled_when_it_is_late_on_most(
     limits = Limits(cpu_seconds=0.05, cancel_after=2)
     tests = [f"assert f({k}) == {k}" for k in range(6)]
     programs = [ENDLESS, "def f(x):\n    while x: pass\n    return x", "def f(x):\n    while x < 2: pass\n    return x"]
+    # They begin with tests 0, 1 and 2. On 2 to 5 one of three ended, which tells nothing: four of six have to be late.
     assert matrix(programs, tests, limits=limits) == [
-        ["TIMEOUT"] * 2 + ["CANCELLED"] * 4,
-        ["PASS"] + ["TIMEOUT"] * 4 + ["CANCELLED"],
-        ["TIMEOUT"] * 2 + ["CANCELLED"] * 4,  # though it would have ended on the others
+        ["TIMEOUT", "CANCELLED", "TIMEOUT", "TIMEOUT", "TIMEOUT", "CANCELLED"],
+        ["CANCELLED"] + ["TIMEOUT"] * 4 + ["CANCELLED"],  # though it would have ended on the first
+        ["TIMEOUT"] * 2 + ["PASS"] * 4,
     ]
 
 
@@ -75,6 +77,32 @@ def test_slow_tests_do_not_keep_a_program_from_the_others(matrix: RunMatrix) -> 
     assert matrix(["def f(x):\n    return sum(range(x))"], tests, limits=limits) == [
         ["TIMEOUT"] * 3 + ["PASS"] * 2 + ["TIMEOUT"] + ["PASS"] * 2
     ]
+
+
+RIGHT_ONES = [f"def f(x):\n    return sum(range(x)) + {k} - {k}" for k in range(6)]
+NO_TRY = ["def f(x): return 0"]
+LONG = [f"assert f({10**9 + k}) == 0" for k in range(2)]  # right programs are late
+SHORT = [f"assert f({k}) == {k * (k - 1) // 2}" for k in range(2, 8)]
+
+
+@pytest.mark.parametrize("tests", [LONG + SHORT, SHORT + LONG, LONG[:1] + SHORT + LONG[1:]])
+def test_long_tests_do_not_keep_right_programs_from_short_ones(matrix: RunMatrix, tests: list[str]) -> None:
+    """Neither where wrong programs end on them, nor where none does."""
+    limits = Limits(cpu_seconds=0.05, cancel_after=2)
+    for programs in (RIGHT_ONES + NO_TRY, RIGHT_ONES, RIGHT_ONES[:2] + NO_TRY):
+        got = matrix(programs, tests, limits=limits)
+        for row in got[: len(programs) - len(NO_TRY) * (programs[-1] == NO_TRY[0])]:
+            assert [verdict for verdict, test in zip(row, tests, strict=True) if test in SHORT] == ["PASS"] * 6
+            assert "PASS" not in [verdict for verdict, test in zip(row, tests, strict=True) if test in LONG]
+
+
+def test_an_endless_program_among_others_costs_two_tests_wherever_it_is(matrix: RunMatrix) -> None:
+    limits = Limits(cpu_seconds=0.05, cancel_after=2)
+    for place in (0, 3):
+        programs = [*RIGHT_ONES[:place], ENDLESS, *RIGHT_ONES[place:]]
+        got = matrix(programs, SHORT, limits=limits)
+        assert sorted(got[place]) == ["CANCELLED"] * 4 + ["TIMEOUT"] * 2
+        assert [row for n, row in enumerate(got) if n != place] == [["PASS"] * 6] * 6
 
 
 def test_a_test_does_not_remember_the_programs_that_it_has_met(matrix: RunMatrix) -> None:
@@ -196,8 +224,43 @@ def progress(limits: Limits) -> Progress:
     return Progress(job, limits, None, "")
 
 
-def answer(*rows: list[tuple[Verdict, int]]) -> list[list[tuple[int, int]]]:
-    return [[(int(verdict), micros) for verdict, micros in row] for row in rows]
+def test_who_is_late_waits_and_then_meets_first_what_the_others_ended_on() -> None:
+    limits = Limits(cpu_seconds=0.1, cancel_after=2)
+    job = Progress(as_job(["a", "b", "c"], [f"assert f({k})" for k in range(4)], limits=limits), limits, None, "")
+    seconds, asked = job.rows_request([0, 1, 2])
+    assert seconds == 0.1
+    assert [Asked(*row)[2:] for row in asked] == [
+        ([0, 1, 2, 3], 1, 0, False, False),  # given up, for now, at the first late test
+        ([1, 2, 3, 0], 1, 0, False, False),
+        ([2, 3, 0, 1], 1, 0, False, False),
+    ]
+    passed, late = (int(Verdict.PASS), 100), (int(Verdict.TIMEOUT), 100_000)
+    job.write_rows([0], [(False, [late, None, None, None])])
+    job.write_rows([1], [(True, [passed] * 4)])
+    assert job.write_rows([2], [(True, [passed, late, None, None])]) == []
+    assert job.next_round() and job.open_rows() == [0, 2]
+    [first, third] = [Asked(*row) for row in job.rows_request([0, 2])[1]]
+    # On test 2 two of three programs ended, on the others one.
+    assert first[2:] == ([2, 1, 3], 2, 1, False, True)
+    assert third[2:] == ([0, 1], 3, 1, True, True)  # nothing tells that it is not these tests: more than half
+    job.write_rows([0, 2], [(False, [late, None, None]), (True, [passed, passed])])
+    assert not job.next_round()
+    job.finish()
+    assert names(job.matrix) == [
+        ["TIMEOUT", "CANCELLED", "TIMEOUT", "CANCELLED"],
+        ["PASS"] * 4,
+        ["PASS", "PASS", "PASS", "TIMEOUT"],
+    ]
+
+
+def test_an_answer_may_reach_to_some_of_the_rows_only() -> None:
+    job = progress(Limits())
+    assert job.write_rows([0, 1], answer([(Verdict.PASS, 1)] * 2)) == [1]
+    assert job.open_rows() == [1]
+
+
+def answer(*rows: list[tuple[Verdict, int]]) -> list[tuple[bool, list[tuple[int, int]]]]:
+    return [(True, [(int(verdict), micros) for verdict, micros in row]) for row in rows]
 
 
 def test_the_second_budget_is_a_multiple_of_the_median() -> None:

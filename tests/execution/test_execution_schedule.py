@@ -7,8 +7,8 @@ from dataclasses import replace
 from execution_helpers import as_job
 
 from zerocoder.execution import Job, Limits, Verdict
-from zerocoder.execution.progress import Progress
-from zerocoder.execution.schedule import MAX_FAMILY, Schedule, Task
+from zerocoder.execution.progress import MAX_FAMILY, Progress
+from zerocoder.execution.schedule import Schedule, Task
 
 LIMITS = Limits(cpu_multiple=0)
 
@@ -22,7 +22,7 @@ def job(num_programs: int, num_tests: int = 2) -> Job:
 
 
 def passed(schedule: Schedule, task: Task, num_tests: int = 2) -> None:
-    answer = None if task.rows is None else [[(int(Verdict.PASS), 1)] * num_tests for _ in task.rows]
+    answer = None if task.rows is None else [(True, [(int(Verdict.PASS), 1)] * num_tests) for _ in task.rows]
     schedule.finish(task, answer)
 
 
@@ -102,17 +102,35 @@ def test_a_lost_family_is_done_again_one_by_one() -> None:
     schedule = Schedule()
     number = schedule.add(opened(replace(job(MAX_FAMILY + 2), family=True)))
     passed(schedule, take(schedule))
-    large, small = take(schedule, number), take(schedule, number)
-    assert large.rows == list(range(MAX_FAMILY)) and small.rows == [MAX_FAMILY, MAX_FAMILY + 1]
-    schedule.lost(small, now=1.0, started=1.0)
-    singles = [take(schedule), take(schedule)]
-    assert [task.rows for task in singles] == [[MAX_FAMILY], [MAX_FAMILY + 1]]
+    first, second = take(schedule, number), take(schedule, number)
+    half = MAX_FAMILY // 2 + 1
+    assert first.rows == list(range(half)) and second.rows == list(range(half, 2 * half))
+    schedule.lost(second, now=1.0, started=1.0)
+    singles = [take(schedule) for _ in range(half)]
+    assert [task.rows for task in singles] == [[row] for row in range(half, 2 * half)]
     schedule.lost(singles[0], now=1.0, started=1.0)
-    passed(schedule, singles[1])
-    passed(schedule, large)
+    for task in (*singles[1:], first):
+        passed(schedule, task)
     [(_, progress)] = schedule.take_done()
     progress.finish()
-    assert (progress.matrix == Verdict.INFRA).any(axis=1).nonzero()[0].tolist() == [MAX_FAMILY]
+    assert (progress.matrix == Verdict.INFRA).any(axis=1).nonzero()[0].tolist() == [half]
+
+
+def test_what_a_worker_did_not_reach_is_handed_out_again_to_two() -> None:
+    schedule = Schedule()
+    number = schedule.add(opened(replace(job(7), family=True)))
+    passed(schedule, take(schedule))
+    task = take(schedule, number)
+    assert schedule.next_task(number) is None
+    schedule.finish(task, [(True, [(int(Verdict.PASS), 1)] * 2)] * 2)
+    rest = [take(schedule, number), take(schedule, None)]
+    assert [part.rows for part in rest] == [[2, 3, 4], [5, 6]]
+    for part in rest:
+        assert schedule.take_done() == []
+        passed(schedule, part)
+    [(_, progress)] = schedule.take_done()
+    progress.finish()
+    assert (progress.matrix == Verdict.PASS).all()
 
 
 def test_dropped_jobs_leave_nothing_behind() -> None:

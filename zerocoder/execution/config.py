@@ -25,7 +25,7 @@ class VerifierConfig:
     cpu_seconds: float = 1.0
     cpu_floor: float = 0.1
     cpu_multiple: float = 50.0
-    cancel_after: int = 4
+    cancel_after: int = 2
     memory_mb: int = 512
     state: str = "namespace"
     isolation: str = "standard"

@@ -3,13 +3,19 @@
 Equal texts are joined when a job is opened, texts that compile to the same code once a worker has planned it. What
 needs no execution is settled here: SKIPPED for absent programs and tests, ERROR for what is no text, too large or does
 not compile, and what the cache knows. Every other cell reads INFRA until a worker answers.
+
+A program that is late on a test waits until the others are through (FIRST). Then it meets the tests that most of them
+ended on, before the others (REST): so few late ones are enough to take it for endless, and tests that no program ends
+on, or only wrong ones do, cannot keep it from the rest.
 """
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -27,6 +33,10 @@ from zerocoder.problems import Program, Style, TestCase
 MAX_SOURCE_CHARS = 1 << 20  # of a program
 MAX_TEST_CHARS = 16 << 20  # of a test's code: official ones may hold long lists
 MAX_STDIN_CHARS = 64 << 20
+MAX_FAMILY = 16
+"""Programs of a family that one task holds: enough to spread a fork's price, few enough to keep many workers busy."""
+MAX_SHARED = 8
+"""The same of strangers, which end where a family's members may not."""
 _NEVER_CACHED = (Verdict.INFRA, Verdict.SKIPPED, Verdict.CANCELLED, Verdict.BROKEN)
 
 Item = TypeVar("Item", bound=Hashable)
@@ -38,7 +48,15 @@ class Distinct(Generic[Item]):
 
     item: Item
     places: list[int]
-    compiled: Any = None  # the planner's: a program's code, a literal test's calls and checks; opaque here
+    compiled: Any = None  # the planner's: a program's code; a literal test's calls and checks, or whether it is sealed
+
+
+class Round(Enum):
+    """What the open cells of a job are."""
+
+    FIRST = 0  # all that is not known
+    REST = 1  # of programs that were late on a test: the other tests
+    AGAIN = 2  # of programs that were late: what was late or not run, with a larger budget
 
 
 class Outcome(NamedTuple):
@@ -46,6 +64,11 @@ class Outcome(NamedTuple):
 
     verdict: Verdict
     micros: int
+
+    @property
+    def ended(self) -> bool:
+        """Whether the program ended on the test."""
+        return self.verdict not in (Verdict.TIMEOUT, Verdict.CANCELLED, Verdict.INFRA)
 
 
 @dataclass
@@ -55,10 +78,16 @@ class Row:
     program: Distinct[str]
     cells: list[Outcome | None]
     fresh: set[int] = field(default_factory=set)  # cells that ran, rather than came from the cache
+    sealed: bool = False  # leaves nothing behind in the process it runs in: the planner's word
+    has_ended: bool = False  # on any test that ran
+
+    @property
+    def open_cells(self) -> list[int]:
+        return [cell for cell, outcome in enumerate(self.cells) if outcome is None]
 
 
 class Progress:
-    """A job, from opened over planned and one or two rounds to done."""
+    """A job, from opened over planned and some rounds to done."""
 
     def __init__(self, job: Job, default_limits: Limits, cache: VerdictCache | None, salt: str) -> None:
         """`salt` names what else a verdict depends on: the isolation reached, the interpreter."""
@@ -77,7 +106,8 @@ class Progress:
         self.rows = [Row(program, [None] * len(self.tests)) for program in programs]
         self._settle_without_running(job)
         self._keys = self._cache_keys(salt) if cache is not None else []
-        self._round = 0
+        self._round = Round.FIRST
+        self._num_ended = [0] * len(self.tests)  # programs that had ended on each test when the round began
         self.cpu_seconds = self.limits.first_seconds(job.family)  # of the round
         self._look_up()
 
@@ -95,18 +125,32 @@ class Progress:
         """Takes the planner's answer in; None leaves every source to be compiled in its own sandbox."""
         if plan is None:
             return
-        for row, code in zip(self.rows, plan["programs"]["codes"], strict=True):
-            row.program.compiled = code
+        planned = plan["programs"]
+        for row, code, sealed in zip(self.rows, planned["codes"], planned["sealed"], strict=True):
+            row.program.compiled, row.sealed = code, bool(sealed)
         functions = [index for index, test in enumerate(self.tests) if test.item.style is Style.FUNCTION]
         test_groups = list(range(len(self.tests)))
         for index, group, calls in zip(functions, plan["tests"]["groups"], plan["tests"]["plans"], strict=True):
             test_groups[index] = functions[group] if group >= 0 else -1
             self.tests[index].compiled = calls
-        self._join(plan["programs"]["groups"], test_groups)
+        self._join(planned["groups"], test_groups)
 
     def open_rows(self) -> list[int]:
         """The rows that have open cells."""
-        return [number for number, row in enumerate(self.rows) if None in row.cells]
+        return [number for number, row in enumerate(self.rows) if row.open_cells]
+
+    def batches(self) -> list[list[int]]:
+        """The open rows, those together that may run in one process after each other.
+
+        Once a program was late each is alone: a process ends with the first late test.
+        """
+        rows = self.open_rows()
+        if self.family:
+            return _parts(rows, MAX_FAMILY)
+        if self._round is not Round.FIRST or self.limits.state == "process":
+            return [[row] for row in rows]
+        sealed = [row for row in rows if self.rows[row].sealed]
+        return [*_parts(sealed, MAX_SHARED), *([row] for row in rows if not self.rows[row].sealed)]
 
     def work(self) -> tuple[Any, ...]:
         """The tests and limits as a worker takes them (rows.Work.decoded)."""
@@ -120,29 +164,33 @@ class Progress:
             patience_seconds(limits.cpu_seconds),
             limits.state == "process",
             self._first_failure,
-            self._cancel_after,
             self.grading.output.value,
             self.grading.checker,
         )
 
     def rows_request(self, numbers: list[int]) -> tuple[Any, ...]:
-        """The open cells of some rows as a worker takes them, and the round's budget."""
-        rows = [self.rows[number] for number in numbers]
-        programs = [(r.program.compiled, r.program.item, [c for c, o in enumerate(r.cells) if o is None]) for r in rows]
-        return float(self.cpu_seconds), programs
+        """The open cells of some rows as a worker takes them (rows.Asked), and the round's budget."""
+        return float(self.cpu_seconds), [self._asked(number) for number in numbers]
 
-    def write_rows(self, numbers: list[int], answer: Any) -> None:
-        """Takes the answer to `rows_request` in. Raises ValueError for one out of shape."""
-        taken: list[tuple[Row, dict[int, Outcome]]] = []
-        for number, outcomes in zip(numbers, answer, strict=True):
-            row = self.rows[number]
-            cells = [cell for cell, outcome in enumerate(row.cells) if outcome is None]
-            pairs = zip(cells, outcomes, strict=True)
-            taken.append((row, {cell: Outcome(Verdict(verdict), int(micros)) for cell, (verdict, micros) in pairs}))
-        for row, found in taken:
-            for cell, outcome in found.items():
-                row.cells[cell] = outcome
-                row.fresh.add(cell)
+    def write_rows(self, numbers: list[int], answer: Any) -> list[int]:
+        """Takes the answer to `rows_request` in; the rows it does not reach to are returned.
+
+        Raises ValueError for one out of shape.
+        """
+        if not answer:
+            raise ValueError("an answer about no row")
+        reached = numbers[: len(answer)]
+        taken: list[tuple[Row, bool, dict[int, Outcome]]] = []
+        for number, (has_ended, outcomes) in zip(reached, answer, strict=True):
+            pairs = zip(self._order(number), outcomes, strict=True)
+            met = {cell: Outcome(Verdict(o[0]), int(o[1])) for cell, o in pairs if o is not None}
+            taken.append((self.rows[number], bool(has_ended), met))
+        for row, has_ended, met in taken:
+            row.has_ended = row.has_ended or has_ended
+            row.fresh.update(met)
+            for cell in row.open_cells:
+                row.cells[cell] = met.get(cell, None if self._waits else Outcome(Verdict.CANCELLED, 0))
+        return numbers[len(reached) :]
 
     def write_infra(self, numbers: list[int]) -> None:
         """Gives rows up: their open cells are our failure."""
@@ -150,10 +198,17 @@ class Progress:
             self.rows[number].cells = [Outcome(Verdict.INFRA, 0) if o is None else o for o in self.rows[number].cells]
 
     def next_round(self) -> bool:
-        """Opens what was late for a second round with a larger budget; False when there is none."""
-        if self._round:
+        """Opens what is to be run yet: what waited, then what was late, where it gets more time. False at the end."""
+        if self._round is Round.AGAIN:
             return False
-        self._round = 1
+        self._num_ended = [
+            sum(len(row.program.places) for row in self.rows if (outcome := row.cells[test]) and outcome.ended)
+            for test in range(len(self.tests))
+        ]
+        if self._round is Round.FIRST and not self.idle:
+            self._round = Round.REST
+            return True
+        self._round = Round.AGAIN
         budget = self._second_budget()
         if budget <= self.cpu_seconds:
             return False
@@ -182,6 +237,42 @@ class Progress:
                 and outcome.verdict not in _NEVER_CACHED
                 and outcome.micros < ASLEEP  # how long a program sleeps says nothing about the next time
             )
+
+    @property
+    def _waits(self) -> bool:
+        """Whether a program that is late waits until the others are through."""
+        return self._round is Round.FIRST and self._cancel_after > 1 and not self._first_failure
+
+    def _asked(self, number: int) -> tuple[Any, ...]:
+        """A row as a worker takes it."""
+        row, cells = self.rows[number], self._order(number)
+        patience, num_late = self._cancel_after, 0
+        if self._waits:
+            patience = 1
+        elif self._round is not Round.FIRST:
+            num_late = int(self._round is Round.REST)  # it waits since its first
+            if patience > 1 and not self._is_telling(row, cells[0]):
+                patience = max(patience, len(self.tests) // 2 + 1)
+        in_order = self._round is not Round.FIRST
+        return row.program.compiled, row.program.item, cells, patience, num_late, row.has_ended, in_order
+
+    def _order(self, number: int) -> list[int]:
+        """The open cells of a row, those to be met first before the others.
+
+        At first each program begins with another test, as a slow one could hold all of them up; later those come first
+        that most programs ended on.
+        """
+        cells = self.rows[number].open_cells
+        if self._waits:
+            start = number % len(cells)
+            return cells[start:] + cells[:start]
+        return cells if self._round is Round.FIRST else sorted(cells, key=lambda cell: -self._num_ended[cell])
+
+    def _is_telling(self, row: Row, first: int) -> bool:
+        """Whether at least half of all programs ended on the test `first`, or on one that this one was late on."""
+        late = [cell for cell, outcome in enumerate(row.cells) if outcome and outcome.verdict is Verdict.TIMEOUT]
+        num_programs = sum(len(row.program.places) for row in self.rows)
+        return any(2 * self._num_ended[cell] >= num_programs for cell in (first, *late))
 
     def _settle_without_running(self, job: Job) -> None:
         known_rows = [place for row in self.rows for place in row.program.places]
@@ -252,6 +343,12 @@ class Progress:
         return min(self.limits.cpu_seconds, self.limits.cpu_multiple * statistics.median(sample) / 1e6)
 
 
+def _parts(rows: list[int], most: int) -> list[list[int]]:
+    """The rows in as few parts of at most `most` as there can be, of about the same size."""
+    num_parts = math.ceil(len(rows) / most)
+    return [rows[len(rows) * n // num_parts : len(rows) * (n + 1) // num_parts] for n in range(num_parts)]
+
+
 def _distinct(items: Iterable[tuple[int, Item]]) -> list[Distinct[Item]]:
     found: dict[Item, Distinct[Item]] = {}
     for place, item in items:
@@ -274,7 +371,9 @@ def _as_work(test: Distinct[TestCase]) -> tuple[Any, ...]:
     case = test.item
     if case.style is Style.STDIN:
         return SCRIPT, (case.stdin or "").encode(), case.stdout
-    return (CODE, case.code) if test.compiled is None else (LITERAL, case.code, *test.compiled)
+    if isinstance(test.compiled, list):
+        return LITERAL, case.code, *test.compiled
+    return CODE, case.code, bool(test.compiled)
 
 
 def _completed(program: Program, job: Job) -> str:

@@ -16,8 +16,6 @@ from zerocoder.execution.sandbox import warden
 from zerocoder.execution.sandbox.peer import longest_wall_seconds
 from zerocoder.execution.sandbox.scriptcell import CHECKER_CPU_SECONDS
 
-MAX_FAMILY = 16
-"""Programs of a family that one task holds: enough to spread a fork's price, few enough to keep many workers busy."""
 _MAX_ATTEMPTS = 2
 _PATIENCE_SECONDS = 60.0  # what a worker may take on top of its budgets before it counts as hung
 
@@ -117,7 +115,7 @@ class Schedule:
             job.apply_plan(answer)
             self._open(task.job)
         else:
-            job.write_rows(task.rows, answer)
+            self._put_back(task.job, job.write_rows(task.rows, answer))
         self._count_down(task.job)
 
     def lost(self, task: Task, now: float, started: float) -> None:
@@ -155,14 +153,20 @@ class Schedule:
     def _open(self, number: int) -> None:
         """Makes tasks of a job's open rows."""
         job = self._jobs[number]
-        rows = job.open_rows()
-        if not rows:
+        tasks = [Task(number, rows) for rows in job.batches()]
+        if not tasks:
             return
         self._works[number] = job.work()
-        size = MAX_FAMILY if job.family else 1
-        tasks = [Task(number, rows[start : start + size]) for start in range(0, len(rows), size)]
         self._rows[number] = deque(tasks)
         self._num_left[number] += len(tasks)
+
+    def _put_back(self, number: int, rows: list[int]) -> None:
+        """Hands rows out again that a worker did not reach, in two tasks: another worker may help."""
+        half = (len(rows) + 1) // 2
+        tasks = [Task(number, part) for part in (rows[:half], rows[half:]) if part]
+        if tasks:
+            self._rows.setdefault(number, deque()).extendleft(reversed(tasks))
+            self._num_left[number] += len(tasks)
 
     def _count_down(self, number: int) -> None:
         self._num_left[number] -= 1

@@ -1,11 +1,11 @@
-"""The process that runs one test that is more than literals. Its entry point is a call by message into a runner.
+"""The process that runs a test that is more than literals. Its entry point is a call by message into a runner.
 
 The test runs here as it would beside the program, with copies of the values the program returned (codec/); what a
 call did to its arguments is copied back. The name of the entry point always means the remote one: a test that defines
-it itself is broken. One judge serves all programs of a problem, in rounds.
+it itself is broken. One judge serves all programs of a problem, in rounds, and all sealed tests (sealed.py).
 
-Frames in: TEST (source, entry point) once, then GO (a round) and the runner's answers. Frames out: CALL with the
-arguments, or DONE with the verdict.
+Frames in: TEST (number, source, entry point) once for each, then GO (number: a round) and the runner's answers. Frames
+out: CALL with the arguments, or DONE with the verdict and whether the judge is as good as a new one.
 """
 
 from __future__ import annotations
@@ -46,19 +46,30 @@ class _TestNamespace(dict[str, Any]):
 
 def serve(stream: FrameStream, output_bytes: int) -> None:
     """Answers rounds until it is killed."""
-    source, entry = marshal.loads(stream.read()[1:])
     remote = _Remote(stream, output_bytes)
-    try:
-        code = runner.compile_source(source, "<test>")
-    except BaseException:
-        code = None
+    tests: dict[int, tuple[Any, str]] = {}
+    room = runner.Room()
     while True:
-        stream.read()  # GO
-        verdict = Verdict.ERROR if code is None else _round(code, entry, remote)
-        stream.write(DONE + bytes([verdict]))
+        message = stream.read()
+        number, *rest = marshal.loads(message[1:])
+        if message[:1] == TEST:
+            source, entry = rest
+            tests[number] = _compiled(source), entry
+        else:
+            verdict = _round(*tests[number], remote)
+            stream.write(DONE + bytes([verdict, room.is_all_there()]))
+
+
+def _compiled(source: str) -> Any:
+    try:
+        return runner.compile_source(source, "<test>")
+    except BaseException:
+        return None
 
 
 def _round(code: Any, entry: str, remote: _Remote) -> Verdict:
+    if code is None:
+        return Verdict.ERROR
     runner.reset_interpreter()
     namespace = _TestNamespace(runner.fresh_module("test"))
     namespace.entry, namespace.remote = entry, remote.call

@@ -4,11 +4,13 @@ Parsing hostile text can cost unbounded time or the interpreter's stack, so it h
 that dies, the worker goes on without a plan, and every program and test is compiled in its own sandbox.
 
 A test that is a straight line of assertions becomes a list of calls and checks (translation.py): the runner gets the
-calls, the warden keeps the checks. Sources are equal when they compile to the same code, line numbers aside.
+calls, the warden keeps the checks. Sources are equal when they compile to the same code, line numbers aside. Programs
+that leave nothing behind (sealed.py) may share a runner.
 """
 
 from __future__ import annotations
 
+import ast
 import marshal
 import types
 from typing import Any
@@ -16,6 +18,7 @@ from typing import Any
 from . import codec
 from .parts import marshalled
 from .runner import compile_source
+from .sealed import is_sealed
 from .translation import NotTranslated, translate
 from .wire import FrameStream
 
@@ -28,20 +31,24 @@ def serve(stream: FrameStream, output_bytes: int) -> None:
 
 
 def _programs(sources: list[str]) -> dict[str, list[Any]]:
-    """For each source the index of the first equal one, or -1 when it does not compile; code by first index."""
+    """For each source the index of the first equal one, or -1 when it does not compile; by first index the code, and
+    whether it is sealed.
+    """
     groups: list[int] = []
     codes: list[str | None] = []
+    sealed: list[bool] = []
     seen: dict[bytes, int] = {}
     for index, source in enumerate(sources):
         code = _compiled(source, "<solution>")
         group = -1 if code is None else seen.setdefault(code_key(code), index)
         groups.append(group)
         codes.append(marshal.dumps(code).hex() if group == index else None)
-    return {"groups": groups, "codes": codes}
+        sealed.append(group == index and _is_sealed(source))
+    return {"groups": groups, "codes": codes, "sealed": sealed}
 
 
 def _tests(sources: list[str], entry: str) -> dict[str, list[Any]]:
-    """As for programs; a plan is null for a judge, or the encoded calls and the encoded checks."""
+    """As for programs; a plan is the encoded calls and checks, or for a judge whether the test is sealed."""
     groups: list[int] = []
     plans: list[Any] = []
     seen: dict[bytes, int] = {}
@@ -49,7 +56,7 @@ def _tests(sources: list[str], entry: str) -> dict[str, list[Any]]:
         code = _compiled(source, "<test>")
         group = -1 if code is None else seen.setdefault(code_key(code), index)
         groups.append(group)
-        plans.append(_plan(source, entry) if group == index else None)
+        plans.append((_plan(source, entry) or _is_sealed(source)) if group == index else None)
     return {"groups": groups, "plans": plans}
 
 
@@ -58,6 +65,13 @@ def _compiled(source: str, filename: str) -> types.CodeType | None:
         return compile_source(source, filename)
     except Exception:  # SyntaxError, NUL bytes, lone surrogates, too deep: all the same to the caller
         return None
+
+
+def _is_sealed(source: str) -> bool:
+    try:
+        return is_sealed(ast.parse(source))
+    except Exception:  # too deep
+        return False
 
 
 def code_key(code: types.CodeType) -> bytes:

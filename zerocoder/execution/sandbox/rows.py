@@ -8,9 +8,10 @@ warden's small language does not decide. Scripts have a process each.
 from __future__ import annotations
 
 import marshal
+import time
 from collections import deque
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import codec, judge, output, runner, scriptcell, zygote
 from .expressions import Evaluation, Undecided, is_direct
@@ -22,8 +23,28 @@ LITERAL, CODE, SCRIPT = "literal", "code", "script"  # kinds of tests
 ASLEEP = 1 << 60
 """Stands for the CPU microseconds of a cell that was late by the wall clock: no budget is large enough."""
 _JUDGE_CPU_SECONDS = 24 * 3600  # it serves many programs; each cell has its own budget
+_TURN_SECONDS = 0.05  # after which a request is answered as far as it got: other workers may help with the rest
 
 Program = tuple[str | None, str]  # its code, if it was planned, and its source
+Outcome = tuple[int, int]  # a verdict, and microseconds of CPU
+
+
+class Asked(NamedTuple):
+    """A program, the tests it is to meet, and when it is given up.
+
+    patience: runs that may be late, 0 for any number; above 1, a program that ended on a test is given up only when it
+        is late on more than half of all, too.
+    num_late, has_ended: what came of the tests that it has met before.
+    in_order: test by test as listed; else literal tests first, all at once.
+    """
+
+    code: str | None
+    source: str
+    cells: list[int]
+    patience: int
+    num_late: int
+    has_ended: bool
+    in_order: bool
 
 
 @dataclass(frozen=True)
@@ -31,14 +52,13 @@ class Work:
     """The tests of a problem and what a program may use on each (see Limits and Job)."""
 
     entry: str
-    tests: list[tuple[Any, ...]]  # (CODE, source) | (LITERAL, source, calls, checks) | (SCRIPT, stdin, stdout)
+    tests: list[tuple[Any, ...]]  # (CODE, source, sealed) | (LITERAL, source, calls, checks) | (SCRIPT, stdin, stdout)
     cpu_seconds: float  # the most that a round gives
     memory_bytes: int
     output_bytes: int
     patience_seconds: float  # of the wall clock
     process_each: bool  # a runner a cell
     first_failure: bool
-    cancel_after: int
     output_rule: str = output.LINES  # of scripts
     checker: str | None = None  # likewise; in the rule's place
 
@@ -57,7 +77,7 @@ def _with_checks(test: tuple[Any, ...]) -> tuple[Any, ...]:
     try:
         return LITERAL, test[1], bytes.fromhex(test[2]), codec.loads(test[3].encode("ascii"))
     except codec.Unsupported:  # expected values that take too long to build
-        return CODE, test[1]
+        return CODE, test[1], False
 
 
 @dataclass(frozen=True)
@@ -69,7 +89,7 @@ class _Answer:
 
 
 class Rows:
-    """One request: a program, or several that share a runner, each on some of the problem's tests."""
+    """One request: a program, or several that may share a runner, each on some of the problem's tests."""
 
     def __init__(
         self, server: zygote.Client, work: Work, judges: dict[int, Peer], cpu_seconds: float, num_programs: int
@@ -82,27 +102,47 @@ class Rows:
         self._runner: Peer | None = None
         self._runners_program: Program | None = None
         self._program: Program = (None, "")
-        self._outcomes: dict[int, tuple[Verdict, int]] = {}  # of the program in progress
+        self._outcomes: dict[int, Outcome] = {}  # of the program in progress
+        self._patience = 0
         self._num_late = 0
         self._has_ended = False  # on any test
         self._undecided: list[int] = []  # literal cells that a judge has to see
 
-    def run(self, programs: list[tuple[str | None, str, list[int]]]) -> list[list[tuple[int, int]]]:
-        """For each program (its code or None, its source, cells) a verdict and microseconds of CPU for each cell."""
+    def run(self, programs: list[Asked]) -> list[tuple[bool, list[Outcome | None]]]:
+        """For each program, as far as time allows (the first in any case), whether it has ended on any test, and what
+        came of each cell; None where the program was given up before.
+        """
+        end = time.monotonic() + _TURN_SECONDS
+        done: list[tuple[bool, list[Outcome | None]]] = []
         try:
-            return [self._row((code, source), cells) for code, source, cells in programs]
+            for asked in programs:
+                if done and time.monotonic() > end:
+                    break
+                outcomes = self._row(asked)
+                done.append((self._has_ended, outcomes))
+            return done
         finally:
             self._drop_runner()
 
-    def _row(self, program: Program, cells: list[int]) -> list[tuple[int, int]]:
-        self._program, self._outcomes = program, {}
-        self._num_late, self._has_ended = 0, False
-        self._meet(cells)
+    def _row(self, asked: Asked) -> list[Outcome | None]:
+        cells = asked.cells
+        self._program, self._outcomes = (asked.code, asked.source), {}
+        self._patience, self._num_late, self._has_ended = asked.patience, asked.num_late, asked.has_ended
+        for together in self._runs(cells) if asked.in_order else [cells]:
+            self._meet(together)
         if killed := [cell for cell, (verdict, _) in self._outcomes.items() if verdict is Verdict.INFRA]:
             for cell in killed:
                 del self._outcomes[cell]
             self._meet([cell for cell in cells if cell not in self._outcomes])
-        return [self._outcomes.get(cell, (Verdict.CANCELLED, 0)) for cell in cells]
+        return [self._outcomes.get(cell) for cell in cells]
+
+    def _runs(self, cells: list[int]) -> list[list[int]]:
+        """The cells in order, those together that are one run: literal ones of the same calls."""
+        runs: dict[int | bytes, list[int]] = {}
+        for cell in cells:
+            test = self._work.tests[cell]
+            runs.setdefault(test[2] if test[0] == LITERAL else cell, []).append(cell)
+        return list(runs.values())
 
     def _meet(self, cells: list[int]) -> None:
         """Has the program meet some tests, as far as the row is not stopped."""
@@ -124,7 +164,7 @@ class Rows:
         work = self._work
         if work.first_failure and any(verdict is not Verdict.PASS for verdict, _ in self._outcomes.values()):
             return True
-        patience = work.cancel_after
+        patience = self._patience
         if self._has_ended and patience > 1:  # slow tests that are not the most cannot keep a program from the others
             patience = max(patience, len(work.tests) // 2 + 1)
         return bool(patience) and self._num_late >= patience
@@ -143,13 +183,27 @@ class Rows:
         return Budget(pids, self._cpu_seconds, self._work.patience_seconds)
 
     def _live_runner(self) -> Peer:
+        if self._runner is not None and self._runners_program is not self._program:
+            self._hand_over_runner()
         if self._runner is None:
             self._runner = Peer(self._server, zygote.Role.RUNNER, self._runner_allowance, [])
-            self._runners_program = None
-        if self._runners_program is not self._program:
-            self._runner.send(runner.PROGRAM + marshal.dumps((*self._program, self._work.entry)))
-            self._runners_program = self._program
+            self._send_program(self._runner)
         return self._runner
+
+    def _hand_over_runner(self) -> None:
+        """Gives the last program's runner to the next one, or drops it."""
+        assert self._runner is not None
+        self._send_program(self._runner)
+        try:
+            if self._runner.receive(self._budget([self._runner.pid])) == runner.FIT:
+                return
+        except (Late, Gone):
+            pass
+        self._drop_runner()
+
+    def _send_program(self, peer: Peer) -> None:
+        peer.send(runner.PROGRAM + marshal.dumps((*self._program, self._work.entry)))
+        self._runners_program = self._program
 
     def _drop_runner(self) -> None:
         if self._runner is not None:
@@ -223,10 +277,10 @@ class Rows:
         """One round of a judge, whose calls are relayed to the runner."""
         peer, examiner = self._live_runner(), self._live_judge(cell)
         budget = self._budget([peer.pid, examiner.pid])
-        examiner.send(judge.GO)
+        examiner.send(judge.GO + marshal.dumps((cell,)))
         try:
             self._note(cell, self._round(peer, examiner, cell, budget), budget)
-            if cell in self._judges and "import" in self._work.tests[cell][1]:
+            if "import" in self._work.tests[cell][1] and not self._is_sealed(cell):
                 self._drop_judge(cell)  # in a module it could remember how many programs it has met
         except Late as late:
             self._drop_judge(cell)
@@ -245,7 +299,9 @@ class Rows:
                 self._drop_runner()  # it may still owe an answer
                 return verdict
             if message[:1] != judge.CALL:
-                verdict = _reported(message)
+                verdict, as_new = _reported(message)
+                if not as_new:
+                    self._drop_judge(cell)
                 return self._imported(peer, cell, budget) if fresh and verdict is Verdict.PASS else verdict
             peer.send(runner.REMOTE + runner.REMOTE_CELL.pack(cell, fresh) + message[1:])
             fresh = False
@@ -264,13 +320,21 @@ class Rows:
 
     def _live_judge(self, cell: int) -> Peer:
         if cell not in self._judges:
-            examiner = Peer(self._server, zygote.Role.JUDGE, self._work.allowance(_JUDGE_CPU_SECONDS), [])
-            examiner.send(judge.TEST + marshal.dumps((self._work.tests[cell][1], self._work.entry)))
+            sealed = self._is_sealed(cell)
+            shared = next((peer for other, peer in self._judges.items() if sealed and self._is_sealed(other)), None)
+            examiner = shared or Peer(self._server, zygote.Role.JUDGE, self._work.allowance(_JUDGE_CPU_SECONDS), [])
+            examiner.send(judge.TEST + marshal.dumps((cell, self._work.tests[cell][1], self._work.entry)))
             self._judges[cell] = examiner
         return self._judges[cell]
 
+    def _is_sealed(self, cell: int) -> bool:
+        """Whether a judged test may share a process with others."""
+        return self._work.tests[cell][0] == CODE and bool(self._work.tests[cell][2])
+
     def _drop_judge(self, cell: int) -> None:
-        self._judges.pop(cell).end()
+        """Ends the judge of a test, if there is one, and of those that share it."""
+        if (examiner := self._judges.get(cell)) is not None:
+            end_judges({other: self._judges.pop(other) for other, peer in [*self._judges.items()] if peer is examiner})
 
     def _script_cell(self, cell: int) -> None:
         _, stdin, stdout = self._work.tests[cell]
@@ -282,6 +346,13 @@ class Rows:
             )
         except Late as late:
             self._note_late([cell], late)
+
+
+def end_judges(judges: dict[int, Peer]) -> None:
+    """Ends the processes of judges, by the numbers of their tests; some may share one."""
+    for peer in set(judges.values()):
+        peer.end()
+    judges.clear()
 
 
 def checked(answer: list[Any], checks: list[Check]) -> Verdict | None:
@@ -313,8 +384,8 @@ def checked(answer: list[Any], checks: list[Check]) -> Verdict | None:
     return Verdict.PASS
 
 
-def _reported(message: bytes) -> Verdict:
-    """A judge's own verdict."""
-    if message[:1] != judge.DONE or len(message) != 2:
-        return Verdict.ERROR
-    return Verdict(message[1]) if message[1] in Verdict._value2member_map_ else Verdict.ERROR
+def _reported(message: bytes) -> tuple[Verdict, bool]:
+    """A judge's own verdict, and whether it is as good as a new one."""
+    if message[:1] != judge.DONE or len(message) != 3 or message[1] not in Verdict._value2member_map_:
+        return Verdict.ERROR, False
+    return Verdict(message[1]), bool(message[2])

@@ -1,4 +1,4 @@
-"""The process that runs one program, or variants of one in turn: arguments in, encoded values out.
+"""The process that runs one program, or some in turn that may share it: arguments in, encoded values out.
 
 Everything after `exec` is untrusted. It holds the program and the arguments, no expected value and no test. Each test
 gets a fresh namespace of the compiled program; what a test leaves behind in modules of the standard library stays
@@ -6,16 +6,20 @@ visible to the next test of the same process, and to nothing else.
 
 Frames in: PROGRAM (marshalled code or source, entry point) first and whenever the program changes, CALLS (a cell's
 number and its calls) or REMOTE (one call of a judge). Frames out: JSON `[cell, "v", values]`, `[cell, "x", exception
-names, its arguments]`, or `[cell, "u"]` for a value without plain form.
+names, its arguments]`, or `[cell, "u"]` for a value without plain form; and whenever the program changes FIT, once what
+the last one left is gone, or UNFIT where it took memory that a new process would have.
 """
 
 from __future__ import annotations
 
 import builtins
 import decimal
+import gc
 import marshal
+import mmap
 import os
 import random
+import resource
 import struct
 import sys
 import types
@@ -25,11 +29,15 @@ from . import codec
 from .wire import FrameStream
 
 PROGRAM, CALLS, REMOTE = b"P", b"C", b"R"
+FIT, UNFIT = b"fit", b"unfit"
 CELL = struct.Struct("<I")
 REMOTE_CELL = struct.Struct("<I?")  # number, and whether the namespace is to be a fresh one
 _RECURSION_LIMIT = 1000
 _MAX_MESSAGE_CHARS = 2000
 _WARM_UP_CELLS = 64
+_MODULE = "solution"
+_RSS_UNIT = 1 if sys.platform == "darwin" else 1024
+_SLACK_BYTES = 8 << 20  # what the interpreter keeps for itself after a while
 
 Namespace = dict[str, Any]
 
@@ -41,12 +49,18 @@ _seed = super(random.Random, _random).seed
 def serve(stream: FrameStream, output_bytes: int) -> None:
     """Answers calls until it is killed."""
     program: _Program | None = None
+    room = Room()
     while True:
         message = stream.read()
         kind, body = message[:1], message[1:]
         if kind == PROGRAM:
+            if program is not None:
+                program = None
+                sys.modules.pop(_MODULE, None)
+                gc.collect()
+                stream.write(FIT if room.is_all_there() else UNFIT)
             code_hex, source, entry = marshal.loads(body)
-            program = _Program(code_hex, source, entry, output_bytes)
+            program = _Program(code_hex, source, entry, output_bytes, room)
         elif program is None:
             os._exit(1)
         elif kind == CALLS:
@@ -64,21 +78,54 @@ def warm_up() -> None:
 
     Done once by the zygote: what every runner would find out anew, and pay for in copied pages, it then inherits.
     """
-    program = _Program(None, "def f(x):\n    return [x]", "f", 1 << 10)
+    program = _Program(None, "def f(x):\n    return [x]", "f", 1 << 10, Room())
     calls = marshal.dumps([((1, "a", [2.5]), {}, ())])
     for number in range(_WARM_UP_CELLS):
         program.cell(number, calls)
         program.remote(number, True, codec.dumps(((1,), {})))
         codec.loads(codec.dumps([1, (2, "b"), {"c": [None, True]}]), rich=True)
-    sys.modules.pop("solution", None)
+    sys.modules.pop(_MODULE, None)
+
+
+class Room:
+    """The memory that a program or test may take in this process, before and after others."""
+
+    interpreter_bytes = 0
+    """Address space that each process has on top of what is allowed; 0 where nothing is limited."""
+
+    def __init__(self) -> None:
+        self._first = _most_resident()
+        limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+        limited = self.interpreter_bytes and limit != resource.RLIM_INFINITY
+        self._wanted = limit - self.interpreter_bytes - _SLACK_BYTES if limited else 0
+
+    def was_taken(self) -> bool:
+        """Whether much of it has been in use. Quick, and blind to what was taken and never written to."""
+        return _most_resident() - self._first > _SLACK_BYTES
+
+    def is_all_there(self) -> bool:
+        """Whether the next one finds as much as in a new process."""
+        if self._wanted <= 0:
+            return not self.was_taken()
+        try:
+            mmap.mmap(-1, self._wanted).close()
+        except OSError:
+            return False
+        return True
+
+
+def _most_resident() -> int:
+    """The most bytes of memory that this process has had so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _RSS_UNIT
 
 
 class _Program:
     """One program, compiled, with the namespace of the cell in progress."""
 
-    def __init__(self, code_hex: str | None, source: str, entry: str, output_bytes: int) -> None:
+    def __init__(self, code_hex: str | None, source: str, entry: str, output_bytes: int, room: Room) -> None:
         self._entry = entry
         self._cap = output_bytes
+        self._room = room
         self._broken: BaseException | None = None
         self._namespace: Namespace = {}
         try:
@@ -121,7 +168,9 @@ class _Program:
         if self._broken is not None:
             raise self._broken
         reset_interpreter()
-        self._namespace = fresh_module("solution")
+        self._namespace = fresh_module(_MODULE)
+        if self._room.was_taken():
+            gc.collect()  # what the last test left in circles may be most of the memory there is
         exec(self._code, self._namespace)
 
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -12,7 +12,7 @@ import marshal
 
 from . import zygote
 from .peer import Budget, Gone, Late, Peer
-from .rows import Rows, Work
+from .rows import Asked, Rows, Work, end_judges
 from .wire import FrameStream
 
 PLAN, ROWS, REST = "plan", "rows", "rest"  # kinds of requests
@@ -20,7 +20,7 @@ PLAN, ROWS, REST = "plan", "rows", "rest"  # kinds of requests
 
 def serve(trainer: FrameStream, server: zygote.Client) -> None:
     """Answers requests `(ticket, kind, ...)`. Raises EOFError when the trainer closes the connection."""
-    work = Work("", [], 0.0, 0, 0, 0.0, False, False, 0)
+    work = Work("", [], 0.0, 0, 0, 0.0, False, False)
     judges: dict[int, Peer] = {}
     planner = Planner(server)
     while True:
@@ -31,15 +31,14 @@ def serve(trainer: FrameStream, server: zygote.Client) -> None:
             trainer.write(b"[%d,%b]" % (ticket, planner.plan(*body)))
             continue
         if kind == REST or body[0] is not None:  # the judges' tests are done with
-            for peer in judges.values():
-                peer.end()
-            judges.clear()
+            end_judges(judges)
         if kind == REST:
             planner.rest()
         if kind == ROWS:
             new_work, cpu_seconds, programs = body
             work = work if new_work is None else Work.decoded(*new_work)
-            outcomes = Rows(server, work, judges, cpu_seconds, len(programs)).run(programs)
+            asked = [Asked(*program) for program in programs]
+            outcomes = Rows(server, work, judges, cpu_seconds, len(asked)).run(asked)
             trainer.write(json.dumps([ticket, outcomes]).encode())
 
 

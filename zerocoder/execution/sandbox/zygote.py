@@ -117,6 +117,7 @@ def serve(connection: socket.socket, level: isolation.Level, interpreter_bytes: 
         syscalls.install_filter(seccomp.allow_list())
         lid = seccomp.lid(level.files)
     _limit_all()
+    runner.Room.interpreter_bytes = interpreter_bytes or 0
     runner.warm_up()
     gc.collect()
     gc.freeze()

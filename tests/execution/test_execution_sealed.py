@@ -1,0 +1,327 @@
+"""Which programs may share a process with others, and that sharing one changes no verdict."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import importlib
+from dataclasses import replace
+
+import pytest
+from execution_helpers import RunMatrix, as_job, names
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks import subject, workloads
+from zerocoder.execution import Limits, ProcessExecutor
+from zerocoder.execution.progress import MAX_SHARED, Progress
+from zerocoder.execution.sandbox import sealed
+
+SEALED = """
+def f(x): return x + 1
+---
+from typing import List, Optional
+import math, heapq as hq
+from collections import Counter, defaultdict
+def f(xs: List[int], k: Optional[int] = None) -> "Dict[str, int]":
+    counts: dict[str, int] = defaultdict(int)
+    for n, x in enumerate(sorted(xs, key=lambda v: -v)):
+        counts[str(x)] += math.isqrt(n)
+    hq.heapify(xs)
+    return Counter(counts).most_common(k)
+---
+import functools
+@functools.lru_cache(maxsize=None)
+def fib(n): return n if n < 2 else fib(n - 1) + fib(n - 2)
+def f(x): return fib(x)
+---
+_seen = set()
+def f(x):
+    global _seen
+    try:
+        assert x not in _seen, f"{x!r} again"
+        _seen |= {x}
+    except (AssertionError, ValueError) as error:
+        return error.args
+    finally:
+        print("done")
+---
+def g(n):
+    while True:
+        n += 1
+        yield n
+def f(x): return next(g(x)) if type(x) is int else "{:>4}|{name}".format(x, name="a").encode("utf-8")
+---
+import re
+from itertools import *
+def f(x):
+    if __name__ == "__main__": f(1)
+    return [m.group(0) for m in re.finditer(r"a+", x)] + list(islice(count(), 3))
+---
+import typing
+def f(x: typing.List[int], *rest: "whatever", **more: int | None) -> typing.Tuple[int, ...]: return x
+"""
+
+UNSEALED = """
+import os
+---
+import sys
+---
+import random
+---
+import time
+---
+import collections.abc
+---
+from . import a
+---
+from math import no_such_name
+---
+from collections import *
+---
+import math
+math.pi = 3
+---
+import math
+del math.pi
+---
+import math
+m = math
+---
+import math
+def f(x): return g(math)
+---
+import math
+def f(math): return math.pi
+---
+import math as m, heapq as m
+---
+import math
+def f(x): return math.__loader__
+---
+from operator import attrgetter
+---
+from functools import wraps
+---
+import typing
+x = typing.List
+---
+from typing import List
+Row = List[int]
+---
+from typing import List
+big = "a" * 10**8
+def f(x: List[big]): pass
+---
+from typing import List
+def f(x: List["a"]): pass
+---
+class A: pass
+---
+async def f(): pass
+---
+with f() as g: pass
+---
+def f(x): return x.__class__
+---
+def f(x): return x._name
+---
+def f(x): return (i for i in x).gi_frame
+---
+def f(x): x.y = 1
+---
+def f(x): del x.y
+---
+def f(x):
+    try: yield 1
+    finally: x()
+---
+def f(x):
+    try:
+        for y in x:
+            z = yield y
+    except GeneratorExit: pass
+---
+def f(x): return getattr(x, "y")
+---
+g = getattr
+---
+def f(x): return vars()
+---
+def f(x): return eval("1")
+---
+def f(x): return ｅｖａｌ("1")
+---
+def f(x): return open("a")
+---
+def f(x): return input()
+---
+def f(x): return id(x)
+---
+def f(x): return type("A", (), {})
+---
+def f(x): return type(type(1))("A", (), {"__del__": f})
+---
+def f(x): return type(type(1)("A", (), {})) is int
+---
+t = type
+---
+def f(x): return __import__("os")
+---
+def f(x): return __builtins__
+---
+global __builtins__
+---
+def __getattr__(name): pass
+---
+def f(__x): pass
+---
+def f(x): return "{0.__class__}".format(x)
+---
+def f(x): return "{0[a]}".format(x)
+---
+def f(x): return "{:{0.real}}".format(x)
+---
+def f(x): return x.format(f)
+---
+def f(x): return "".format_map(x)
+---
+g = "{0.real}".format
+---
+def f(x): return "a".encode("idna")
+---
+def f(x): return b"a".decode(x)
+---
+def f(x):
+    match x:
+        case 1: pass
+---
+raise SystemExit
+---
+def f(x): return super()
+"""
+
+
+def sources(text: str) -> list[str]:
+    return [source.strip("\n") for source in text.split("---\n")]
+
+
+@pytest.mark.parametrize("source", sources(SEALED))
+def test_plain_functions_over_plain_values_are_sealed(source: str) -> None:
+    assert sealed.is_sealed(ast.parse(source))
+
+
+@pytest.mark.parametrize("source", sources(UNSEALED))
+def test_what_could_last_is_not_sealed(source: str) -> None:
+    assert not sealed.is_sealed(ast.parse(source))
+
+
+@pytest.mark.parametrize("source", sources(SEALED))
+@pytest.mark.parametrize("harm", ["import sys", "x.y = 1", "def g(): return x._y", "class A: pass", "eval('1')"])
+def test_one_thing_that_could_last_is_enough(source: str, harm: str) -> None:
+    assert not sealed.is_sealed(ast.parse(f"{source}\n{harm}"))
+    assert not sealed.is_sealed(ast.parse(f"def h(x):\n    if x:\n        {harm}\n{source}"))
+
+
+def test_modules_offer_what_is_listed_and_none_of_it_is_hidden() -> None:
+    for module, members in sealed._MODULES.items():
+        assert members <= set(dir(importlib.import_module(module))), module
+        assert not any(name.startswith("_") for name in members)
+
+
+def test_a_starred_import_hides_no_builtin_that_matters() -> None:
+    for module in sealed._STARRED:
+        loaded = importlib.import_module(module)
+        public = getattr(loaded, "__all__", [name for name in dir(loaded) if not name.startswith("_")])
+        assert not set(public) & (set(dir(builtins)) - sealed._FREE_BUILTINS), module
+        assert set(public) <= sealed._MODULES[module] | {"batched", "fma", "sumprod"}, module
+
+
+def test_no_attribute_that_is_read_leads_to_code_or_frames() -> None:
+    def generator():  # type: ignore[no-untyped-def]
+        yield
+
+    frames = {name for kind in (generator, generator(), compile("1", "", "eval")) for name in dir(kind)}
+    assert sealed._METHODS & frames == {"replace"}  # of strings; no code is in reach
+    assert not sealed._METHODS & {"format", "format_map", "encode", "decode", "mro", "with_traceback"}
+
+
+@given(st.text())
+def test_any_format_string_is_read(text: str) -> None:
+    assert sealed._reads_nothing(ast.Constant(text)) in (True, False)
+
+
+def test_sharing_a_process_changes_no_verdict(executor: ProcessExecutor) -> None:
+    """Programs of all kinds in one job, and each of them in a process of its own."""
+    workload = workloads.mixed(1, salt="shared")
+    limits = Limits(cpu_seconds=0.1, memory_mb=256)
+    jobs = [replace(job, limits=limits) for job in subject.jobs(workload)]
+    matrices = executor.run([*jobs, *(replace(job, limits=replace(limits, state="process")) for job in jobs)])
+    together, apart = matrices[: len(jobs)], matrices[len(jobs) :]
+    for one, other, problem in zip(together, apart, workload.problems, strict=True):
+        assert (one == other).all(), problem.name
+    assert subject.wrong_cells(workload, together) == []
+
+
+def test_each_has_all_of_the_memory(matrix: RunMatrix) -> None:
+    """Which the one before it took, and what it left in circles."""
+    hungry = "def f(x):\n    taken = [b'x' * (150 << 20)]\n    taken.append(taken)\n    return len(taken[0]) >> 20"
+    circles = (
+        "kept = []\ndef f(x):\n    for _ in range(20000):\n        a = [0] * 50\n        a.append(a)\n    return 150"
+    )
+    programs = [hungry, hungry + " + 0", circles, hungry + " + 0 + 0"]
+    limits = Limits(cpu_seconds=1, cpu_floor=0.5, memory_mb=200)
+    assert matrix(programs, ["assert f(1) == 150", "assert f(2) in [150, 151]"], limits=limits) == [["PASS"] * 2] * 4
+
+
+def test_one_that_ends_the_process_takes_no_other_along(matrix: RunMatrix) -> None:
+    """Sealed programs can exhaust the interpreter's stack, for one."""
+    deep = "def f(x):\n    a = []\n    for _ in range(10**6):\n        a = [a]\n    return a == a[:]"
+    spin = "def f(x):\n    while True: x += 1"
+    programs = ["def f(x): return x", deep, "def f(x): return x + 0", spin, "def f(x): return x + 0 + 0"]
+    got = matrix(programs, [f"assert f({k}) == {k}" for k in (3, 4)], limits=Limits(cpu_seconds=0.3, cancel_after=2))
+    assert [got[row] for row in (0, 2, 4)] == [["PASS"] * 2] * 3
+    assert "PASS" not in (*got[1], *got[3]) and got[3] == ["TIMEOUT"] * 2
+
+
+def planned(sealed_rows: list[bool], **options: bool) -> Progress:
+    """A job of so many programs and one test, with the planner's word on each."""
+    number = len(sealed_rows)
+    job = replace(as_job([f"def f(x): return {n}" for n in range(number)], ["assert f(1)"]), **options)
+    progress = Progress(job, Limits(), None, "")
+    programs = {"groups": list(range(number)), "codes": [None] * number, "sealed": sealed_rows}
+    progress.apply_plan({"programs": programs, "tests": {"groups": [0], "plans": [None]}})
+    return progress
+
+
+def test_sealed_programs_go_together_and_others_alone() -> None:
+    mixed = planned([True, False, True, True])
+    assert mixed.batches() == [[0, 2, 3], [1]]
+    many = planned([True] * (MAX_SHARED + 1))
+    assert [len(rows) for rows in many.batches()] == [4, 5] and sum(many.batches(), []) == many.open_rows()
+
+
+def test_with_a_process_for_each_test_none_are_shared() -> None:
+    progress = planned([True, True])
+    progress.limits = replace(progress.limits, state="process")
+    assert progress.batches() == [[0], [1]]
+
+
+def test_judged_tests_may_share_a_judge_and_do_not_see_each_other(matrix: RunMatrix) -> None:
+    """Both sealed, and one that changes what it may: its own names."""
+    count = "try:\n    seen\nexcept NameError:\n    seen = []\nseen.append(f(1))\nassert len(seen) == 1"
+    other = count + "\nassert f(2) == 3"
+    spoiling = "import math\nmath.seen = True\ntry:\n    pass\nfinally:\n    assert f(1) == 2"
+    looking = (
+        "import math\ntry:\n    spoilt = math.seen\nexcept AttributeError:\n    spoilt = False\nassert not spoilt, f(1)"
+    )
+    programs = ["def f(x): return x + 1", "def f(x): return 1 + x", "def f(x): return 2"]
+    expected = [["PASS"] * 4] * 2 + [["PASS", "FAIL", "PASS", "PASS"]]
+    assert matrix(programs, [count, other, spoiling, looking]) == expected
+
+
+def test_a_test_that_takes_much_memory_leaves_the_judge_to_nobody(executor: ProcessExecutor) -> None:
+    big = "xs = [f(1)]\nwhile len(xs) < {}:\n    xs = xs + xs\nassert len(xs)"
+    tests = [big.format(n << 20) for n in (9, 10, 11)]
+    job = as_job(["def f(x): return 1", "def f(x): return 2"], tests, limits=Limits(cpu_seconds=2, memory_mb=250))
+    assert names(executor.run([job])[0]) == [["PASS"] * 3] * 2
