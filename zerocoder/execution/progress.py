@@ -26,7 +26,7 @@ from zerocoder.execution.jobs import Job
 from zerocoder.execution.limits import Limits
 from zerocoder.execution.sandbox import warden
 from zerocoder.execution.sandbox.peer import patience_seconds
-from zerocoder.execution.sandbox.rows import ASLEEP, CODE, LITERAL, SCRIPT
+from zerocoder.execution.sandbox.rows import CODE, FOR_GOOD, LITERAL, SCRIPT
 from zerocoder.execution.verdicts import Verdict
 from zerocoder.problems import Program, Style, TestCase
 
@@ -79,6 +79,7 @@ class Row:
     cells: list[Outcome | None]
     fresh: set[int] = field(default_factory=set)  # cells that ran, rather than came from the cache
     sealed: bool = False  # leaves nothing behind in the process it runs in: the planner's word
+    watched: bool = False  # can be proven to be endless: likewise
     has_ended: bool = False  # on any test that ran
 
     @property
@@ -126,8 +127,9 @@ class Progress:
         if plan is None:
             return
         planned = plan["programs"]
-        for row, code, sealed in zip(self.rows, planned["codes"], planned["sealed"], strict=True):
-            row.program.compiled, row.sealed = code, bool(sealed)
+        flags = zip(planned["codes"], planned["sealed"], planned["watched"], strict=True)
+        for row, (code, sealed, watched) in zip(self.rows, flags, strict=True):
+            row.program.compiled, row.sealed, row.watched = code, bool(sealed), bool(watched)
         functions = [index for index, test in enumerate(self.tests) if test.item.style is Style.FUNCTION]
         test_groups = list(range(len(self.tests)))
         for index, group, calls in zip(functions, plan["tests"]["groups"], plan["tests"]["plans"], strict=True):
@@ -235,7 +237,7 @@ class Progress:
                 for cell in row.fresh
                 if (outcome := row.cells[cell]) is not None
                 and outcome.verdict not in _NEVER_CACHED
-                and outcome.micros < ASLEEP  # how long a program sleeps says nothing about the next time
+                and outcome.micros < FOR_GOOD  # how long a program sleeps says nothing about the next time
             )
 
     @property
@@ -254,7 +256,8 @@ class Progress:
             if patience > 1 and not self._is_telling(row, cells[0]):
                 patience = max(patience, len(self.tests) // 2 + 1)
         in_order = self._round is not Round.FIRST
-        return row.program.compiled, row.program.item, cells, patience, num_late, row.has_ended, in_order
+        program = row.program.compiled, row.program.item
+        return *program, cells, patience, num_late, row.has_ended, in_order, row.watched
 
     def _order(self, number: int) -> list[int]:
         """The open cells of a row, those to be met first before the others.
@@ -332,7 +335,7 @@ class Progress:
 
     def _is_late(self, outcome: Outcome) -> bool:
         """Whether it was late, but might not be with the round's budget."""
-        return outcome.verdict is Verdict.TIMEOUT and outcome.micros < min(ASLEEP, 1e6 * self.cpu_seconds)
+        return outcome.verdict is Verdict.TIMEOUT and outcome.micros < min(FOR_GOOD, 1e6 * self.cpu_seconds)
 
     def _second_budget(self) -> float:
         """CPU seconds: a multiple of what the median passing cell took; of any that ended, where none passes."""

@@ -16,7 +16,7 @@ import signal
 import socket
 import time
 
-from . import zygote
+from . import endless, zygote
 from .homecore import TURN_MILLISECONDS
 from .wire import FrameBuffer, Oversized, framed
 
@@ -27,14 +27,15 @@ _PROBE_SECONDS = 0.02
 _MAX_SLOWDOWN = 64.0
 _CHUNK = 1 << 16
 _STATUS_PAUSE = 0.001
+_LOOK_AGAIN = 4  # times as late as the last look, and so on
 
 
 class Late(Exception):
-    """The budget is spent: CPU time, or, where `asleep`, the patience of the wall clock."""
+    """The budget is spent: CPU time, or the patience of the wall clock, which no more CPU time helps: `for_good`."""
 
-    def __init__(self, asleep: bool) -> None:
-        super().__init__(asleep)
-        self.asleep = asleep
+    def __init__(self, for_good: bool) -> None:
+        super().__init__(for_good)
+        self.for_good = for_good
 
 
 class Gone(Exception):
@@ -70,13 +71,13 @@ class Budget:
         used = [_read_clock(clock) - start for clock, start in self._clocks]
         cpu_left = self.cpu_seconds - max(used)
         if cpu_left <= 0:
-            raise Late(asleep=False)
+            raise Late(for_good=False)
         wall_left = self._wall_left(sum(used))
         if wall_left <= 0:
             self._patience = max(self._patience, self._given_patience * min(_slowdown(), _MAX_SLOWDOWN))
             wall_left = self._wall_left(sum(used))
             if wall_left <= 0:
-                raise Late(asleep=True)
+                raise Late(for_good=True)
         return min(cpu_left, wall_left)
 
     def _wall_left(self, used: float) -> float:
@@ -142,17 +143,20 @@ class Peer:
             self._poll.poll(budget.poll_milliseconds())
             self.flush()
 
-    def receive(self, budget: Budget) -> bytes:
-        """The next frame. Raises Late or Gone."""
+    def receive(self, budget: Budget, watched: bool = False) -> bytes:
+        """The next frame. Raises Late or Gone. `watched`: a runner that takes long is asked to look at its program."""
+        wait = TURN_MILLISECONDS
         try:
             while (payload := self._inbox.next()) is None:
                 if not self._read():
                     self._poll.modify(self._socket, select.POLLIN | (select.POLLOUT if self._outbox else 0))
                     patience = budget.poll_milliseconds()
-                    events = self._poll.poll(min(patience, TURN_MILLISECONDS))
-                    if not events and patience > TURN_MILLISECONDS:
+                    events = self._poll.poll(min(patience, wait))
+                    if not events and patience > wait:
                         self._server.core.spread()
-                        events = self._poll.poll(budget.poll_milliseconds())
+                        if watched:
+                            os.kill(self.pid, endless.SIGNAL)
+                        wait = _LOOK_AGAIN * wait if watched else patience
                     if any(event & select.POLLOUT for _, event in events):
                         self.flush()
         except Oversized as error:

@@ -16,6 +16,7 @@ import types
 from typing import Any
 
 from . import codec
+from .endless import FILENAME, is_watchable
 from .parts import marshalled
 from .runner import compile_source
 from .sealed import is_sealed
@@ -31,20 +32,23 @@ def serve(stream: FrameStream, output_bytes: int) -> None:
 
 
 def _programs(sources: list[str]) -> dict[str, list[Any]]:
-    """For each source the index of the first equal one, or -1 when it does not compile; by first index the code, and
-    whether it is sealed.
+    """For each source the index of the first equal one, or -1 when it does not compile; by first index the code,
+    whether it is sealed, and whether it then can be watched.
     """
     groups: list[int] = []
     codes: list[str | None] = []
     sealed: list[bool] = []
+    watched: list[bool] = []
     seen: dict[bytes, int] = {}
     for index, source in enumerate(sources):
-        code = _compiled(source, "<solution>")
+        code = _compiled(source, FILENAME)
         group = -1 if code is None else seen.setdefault(code_key(code), index)
         groups.append(group)
         codes.append(marshal.dumps(code).hex() if group == index else None)
-        sealed.append(group == index and _is_sealed(source))
-    return {"groups": groups, "codes": codes, "sealed": sealed}
+        tree = _sealed_tree(source) if group == index else None
+        sealed.append(tree is not None)
+        watched.append(tree is not None and is_watchable(source, tree))
+    return {"groups": groups, "codes": codes, "sealed": sealed, "watched": watched}
 
 
 def _tests(sources: list[str], entry: str) -> dict[str, list[Any]]:
@@ -56,7 +60,7 @@ def _tests(sources: list[str], entry: str) -> dict[str, list[Any]]:
         code = _compiled(source, "<test>")
         group = -1 if code is None else seen.setdefault(code_key(code), index)
         groups.append(group)
-        plans.append((_plan(source, entry) or _is_sealed(source)) if group == index else None)
+        plans.append((_plan(source, entry) or _sealed_tree(source) is not None) if group == index else None)
     return {"groups": groups, "plans": plans}
 
 
@@ -67,11 +71,13 @@ def _compiled(source: str, filename: str) -> types.CodeType | None:
         return None
 
 
-def _is_sealed(source: str) -> bool:
+def _sealed_tree(source: str) -> ast.Module | None:
+    """What is parsed, if it is sealed."""
     try:
-        return is_sealed(ast.parse(source))
+        tree = ast.parse(source)
+        return tree if is_sealed(tree) else None
     except Exception:  # too deep
-        return False
+        return None
 
 
 def code_key(code: types.CodeType) -> bytes:

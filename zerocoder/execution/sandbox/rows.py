@@ -20,8 +20,8 @@ from .translation import ASSERT, Check
 from .verdict import Verdict
 
 LITERAL, CODE, SCRIPT = "literal", "code", "script"  # kinds of tests
-ASLEEP = 1 << 60
-"""Stands for the CPU microseconds of a cell that was late by the wall clock: no budget is large enough."""
+FOR_GOOD = 1 << 60
+"""Stands for the CPU microseconds of a cell that sleeps, or goes round in circles: no budget is large enough."""
 _JUDGE_CPU_SECONDS = 24 * 3600  # it serves many programs; each cell has its own budget
 _TURN_SECONDS = 0.05  # after which a request is answered as far as it got: other workers may help with the rest
 
@@ -36,6 +36,7 @@ class Asked(NamedTuple):
         is late on more than half of all, too.
     num_late, has_ended: what came of the tests that it has met before.
     in_order: test by test as listed; else literal tests first, all at once.
+    watched: whether it can be proven to be endless (endless.py).
     """
 
     code: str | None
@@ -45,6 +46,7 @@ class Asked(NamedTuple):
     num_late: int
     has_ended: bool
     in_order: bool
+    watched: bool
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,7 @@ class Rows:
         self._runners_program: Program | None = None
         self._program: Program = (None, "")
         self._outcomes: dict[int, Outcome] = {}  # of the program in progress
+        self._watched = False
         self._patience = 0
         self._num_late = 0
         self._has_ended = False  # on any test
@@ -126,7 +129,7 @@ class Rows:
 
     def _row(self, asked: Asked) -> list[Outcome | None]:
         cells = asked.cells
-        self._program, self._outcomes = (asked.code, asked.source), {}
+        self._program, self._watched, self._outcomes = (asked.code, asked.source), asked.watched, {}
         self._patience, self._num_late, self._has_ended = asked.patience, asked.num_late, asked.has_ended
         for together in self._runs(cells) if asked.in_order else [cells]:
             self._meet(together)
@@ -176,7 +179,7 @@ class Rows:
     def _note_late(self, cells: list[int], late: Late) -> None:
         """Of cells that were one run."""
         for cell in cells:
-            self._outcomes[cell] = (Verdict.TIMEOUT, ASLEEP if late.asleep else int(1e6 * self._cpu_seconds))
+            self._outcomes[cell] = (Verdict.TIMEOUT, FOR_GOOD if late.for_good else int(1e6 * self._cpu_seconds))
         self._num_late += 1
 
     def _budget(self, pids: list[int]) -> Budget:
@@ -254,8 +257,10 @@ class Rows:
         Raises Late.
         """
         try:
-            payload = peer.receive(budget)
+            payload = peer.receive(budget, self._watched)
             parts = codec.from_bytes(payload)
+            if parts == [cell, "e"]:
+                raise Late(for_good=True)
             if type(parts) is list and len(parts) >= 2 and type(parts[0]) is int and parts[0] == cell:
                 return _Answer(payload, parts)
             verdict = Verdict.ERROR

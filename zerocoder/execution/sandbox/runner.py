@@ -6,8 +6,9 @@ visible to the next test of the same process, and to nothing else.
 
 Frames in: PROGRAM (marshalled code or source, entry point) first and whenever the program changes, CALLS (a cell's
 number and its calls) or REMOTE (one call of a judge). Frames out: JSON `[cell, "v", values]`, `[cell, "x", exception
-names, its arguments]`, or `[cell, "u"]` for a value without plain form; and whenever the program changes FIT, once what
-the last one left is gone, or UNFIT where it took memory that a new process would have.
+names, its arguments]`, `[cell, "u"]` for a value without plain form, or `[cell, "e"]` when the program was proven to be
+endless (endless.py); and whenever the program changes FIT, once what the last one left is gone, or UNFIT where it took
+memory that a new process would have.
 """
 
 from __future__ import annotations
@@ -20,12 +21,13 @@ import mmap
 import os
 import random
 import resource
+import signal
 import struct
 import sys
 import types
 from typing import Any
 
-from . import codec
+from . import codec, endless
 from .wire import FrameStream
 
 PROGRAM, CALLS, REMOTE = b"P", b"C", b"R"
@@ -50,6 +52,14 @@ def serve(stream: FrameStream, output_bytes: int) -> None:
     """Answers calls until it is killed."""
     program: _Program | None = None
     room = Room()
+    cell = 0
+
+    def report() -> None:
+        stream.write(codec.to_bytes([cell, "e"]))
+        os._exit(0)
+
+    lookout = endless.Lookout(report)
+    signal.signal(endless.SIGNAL, lookout.look)
     while True:
         message = stream.read()
         kind, body = message[:1], message[1:]
@@ -65,10 +75,14 @@ def serve(stream: FrameStream, output_bytes: int) -> None:
             os._exit(1)
         elif kind == CALLS:
             (cell,) = CELL.unpack_from(body)
-            stream.write(program.cell(cell, body[CELL.size :]))
+            with lookout.on(program.source):
+                answer = program.cell(cell, body[CELL.size :])
+            stream.write(answer)
         elif kind == REMOTE:
             cell, fresh = REMOTE_CELL.unpack_from(body)
-            stream.write(program.remote(cell, fresh, body[REMOTE_CELL.size :]))
+            with lookout.on(program.source):
+                answer = program.remote(cell, fresh, body[REMOTE_CELL.size :])
+            stream.write(answer)
         else:
             os._exit(1)
 
@@ -123,13 +137,14 @@ class _Program:
     """One program, compiled, with the namespace of the cell in progress."""
 
     def __init__(self, code_hex: str | None, source: str, entry: str, output_bytes: int, room: Room) -> None:
+        self.source = source
         self._entry = entry
         self._cap = output_bytes
         self._room = room
         self._broken: BaseException | None = None
         self._namespace: Namespace = {}
         try:
-            compiled = marshal.loads(bytes.fromhex(code_hex)) if code_hex else compile_source(source, "<solution>")
+            compiled = marshal.loads(bytes.fromhex(code_hex)) if code_hex else compile_source(source, endless.FILENAME)
             self._code: types.CodeType = compiled
         except BaseException as error:
             self._broken = error

@@ -16,7 +16,7 @@ import threading
 import types
 from collections.abc import Callable
 
-from . import runner
+from . import endless, runner
 from .wire import FrameStream
 
 OUT_OF_MEMORY = 99  # exit status
@@ -29,7 +29,7 @@ def serve(stream: FrameStream, output_bytes: int) -> None:
 
     def load() -> types.CodeType:
         code: types.CodeType = (
-            marshal.loads(bytes.fromhex(code_hex)) if code_hex else runner.compile_source(source, "<solution>")
+            marshal.loads(bytes.fromhex(code_hex)) if code_hex else runner.compile_source(source, endless.FILENAME)
         )
         return code
 
