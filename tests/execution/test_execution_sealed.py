@@ -206,21 +206,25 @@ def sources(text: str) -> list[str]:
     return [source.strip("\n") for source in text.split("---\n")]
 
 
+def nodes(source: str) -> list[ast.AST]:
+    return list(ast.walk(ast.parse(source)))
+
+
 @pytest.mark.parametrize("source", sources(SEALED))
 def test_plain_functions_over_plain_values_are_sealed(source: str) -> None:
-    assert sealed.is_sealed(ast.parse(source))
+    assert sealed.is_sealed(nodes(source))
 
 
 @pytest.mark.parametrize("source", sources(UNSEALED))
 def test_what_could_last_is_not_sealed(source: str) -> None:
-    assert not sealed.is_sealed(ast.parse(source))
+    assert not sealed.is_sealed(nodes(source))
 
 
 @pytest.mark.parametrize("source", sources(SEALED))
 @pytest.mark.parametrize("harm", ["import sys", "x.y = 1", "def g(): return x._y", "class A: pass", "eval('1')"])
 def test_one_thing_that_could_last_is_enough(source: str, harm: str) -> None:
-    assert not sealed.is_sealed(ast.parse(f"{source}\n{harm}"))
-    assert not sealed.is_sealed(ast.parse(f"def h(x):\n    if x:\n        {harm}\n{source}"))
+    assert not sealed.is_sealed(nodes(f"{source}\n{harm}"))
+    assert not sealed.is_sealed(nodes(f"def h(x):\n    if x:\n        {harm}\n{source}"))
 
 
 def test_modules_offer_what_is_listed_and_none_of_it_is_hidden() -> None:
@@ -289,7 +293,7 @@ def planned(sealed_rows: list[bool], **options: bool) -> Progress:
     number = len(sealed_rows)
     job = replace(as_job([f"def f(x): return {n}" for n in range(number)], ["assert f(1)"]), **options)
     progress = Progress(job, Limits(), None, "")
-    programs = {"groups": list(range(number)), "codes": [None] * number, "sealed": sealed_rows}
+    programs = {"groups": list(range(number)), "codes": [None] * number, "sealed": sealed_rows, "watched": sealed_rows}
     progress.apply_plan({"programs": programs, "tests": {"groups": [0], "plans": [None]}})
     return progress
 

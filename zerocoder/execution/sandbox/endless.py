@@ -20,7 +20,7 @@ import signal
 import sys
 import time
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -35,9 +35,8 @@ _BY_IDENTITY = (type, types.ModuleType, re.Pattern)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp)  # since Python 3.12 loops of the function they are in
 
 
-def is_watchable(source: str, tree: ast.Module) -> bool:
-    """Whether a sealed program has a loop to look at, and no function that might call itself."""
-    nodes = list(ast.walk(tree))
+def is_watchable(source: str, nodes: Sequence[ast.AST]) -> bool:
+    """Whether a sealed program, by all of its nodes, has a loop to look at and no function that might call itself."""
     if len(source) > _MAX_SOURCE_CHARS or not any(isinstance(node, ast.While) for node in nodes):
         return False
     mentions: dict[str, set[str]] = {}

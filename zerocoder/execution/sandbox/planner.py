@@ -45,9 +45,9 @@ def _programs(sources: list[str]) -> dict[str, list[Any]]:
         group = -1 if code is None else seen.setdefault(code_key(code), index)
         groups.append(group)
         codes.append(marshal.dumps(code).hex() if group == index else None)
-        tree = _sealed_tree(source) if group == index else None
-        sealed.append(tree is not None)
-        watched.append(tree is not None and is_watchable(source, tree))
+        nodes = _sealed_nodes(source) if group == index else None
+        sealed.append(nodes is not None)
+        watched.append(nodes is not None and is_watchable(source, nodes))
     return {"groups": groups, "codes": codes, "sealed": sealed, "watched": watched}
 
 
@@ -60,7 +60,7 @@ def _tests(sources: list[str], entry: str) -> dict[str, list[Any]]:
         code = _compiled(source, "<test>")
         group = -1 if code is None else seen.setdefault(code_key(code), index)
         groups.append(group)
-        plans.append((_plan(source, entry) or _sealed_tree(source) is not None) if group == index else None)
+        plans.append((_plan(source, entry) or _sealed_nodes(source) is not None) if group == index else None)
     return {"groups": groups, "plans": plans}
 
 
@@ -71,11 +71,11 @@ def _compiled(source: str, filename: str) -> types.CodeType | None:
         return None
 
 
-def _sealed_tree(source: str) -> ast.Module | None:
-    """What is parsed, if it is sealed."""
+def _sealed_nodes(source: str) -> list[ast.AST] | None:
+    """All nodes of the syntax tree, if the source is sealed."""
     try:
-        tree = ast.parse(source)
-        return tree if is_sealed(tree) else None
+        nodes = list(ast.walk(ast.parse(source)))
+        return nodes if is_sealed(nodes) else None
     except Exception:  # too deep
         return None
 

@@ -17,7 +17,7 @@ import builtins
 import collections
 import re
 import string
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -28,8 +28,14 @@ _TRANSPARENT = """
     BoolOp NamedExpr BinOp UnaryOp Lambda IfExp Dict Set ListComp SetComp DictComp GeneratorExp Yield YieldFrom
     FormattedValue JoinedStr Constant Subscript Starred List Tuple Slice
 """
-_TRANSPARENT_NODES = tuple(getattr(ast, name) for name in _TRANSPARENT.split())
+# And these, where a rule says so.
+_RULED = "Name Attribute Call Compare Try FunctionDef arg AnnAssign"
 _SYMBOLS = (ast.expr_context, ast.boolop, ast.operator, ast.unaryop, ast.cmpop)
+_KNOWN = frozenset(
+    {getattr(ast, name) for name in (_TRANSPARENT + _RULED).split()}
+    | {kind for family in _SYMBOLS for kind in family.__subclasses__()}
+)
+_BINDING = (ast.arg, ast.FunctionDef, ast.ExceptHandler, ast.Global, ast.Nonlocal)
 
 _FUNCTIONS = """
     abs all any ascii bin bool bytearray bytes callable chr complex dict divmod enumerate filter float format frozenset
@@ -85,7 +91,7 @@ _ANNOTATING = (ast.Name, ast.Subscript, ast.Tuple, ast.List, ast.BinOp, ast.BitO
 
 _VALUES = (str, bytes, bytearray, list, tuple, dict, set, frozenset, int, float, complex, range, Fraction)
 _CONTAINERS = (collections.deque, collections.Counter, collections.OrderedDict, collections.defaultdict)
-_READ_BY_NAME = ("format", "format_map")  # they look attributes up
+_BY_NAME = ("format", "format_map")  # they look attributes up
 _BY_CODEC = ("encode", "decode")  # they load modules
 _CODECS = ("ascii", "latin-1", "utf-8", "utf8")
 _METHODS = frozenset(
@@ -93,7 +99,7 @@ _METHODS = frozenset(
         name
         for kind in (*_VALUES, *_CONTAINERS, re.Pattern, re.Match)
         for name in dir(kind)
-        if not name.startswith("_") and name not in (*_READ_BY_NAME, *_BY_CODEC)
+        if not name.startswith("_") and name not in (*_BY_NAME, *_BY_CODEC)
     }
     | {"args", "cache_clear", "cache_info", "from_iterable"}
 )
@@ -102,10 +108,10 @@ _METHODS = frozenset(
 _PLAIN_FIELD = re.compile(r"\w*")  # of a format string: a position or a name, and nothing of it
 
 
-def is_sealed(tree: ast.Module) -> bool:
-    """Whether a program leaves nothing behind. Takes the parsed source and runs none of it."""
+def is_sealed(nodes: Sequence[ast.AST]) -> bool:
+    """Whether a program leaves nothing behind. Takes all nodes of the parsed source, parents first; runs none of it."""
     names = _Names()
-    return names.take_in(tree) and _Reading(names).harmless(tree)
+    return all(type(node) in _KNOWN for node in nodes) and names.take_in(nodes) and _Reading(names).harmless(nodes)
 
 
 class _Names:
@@ -116,18 +122,21 @@ class _Names:
         self.types: set[str] = set()  # from typing
         self.others: set[str] = set()
 
-    def take_in(self, tree: ast.Module) -> bool:
+    def take_in(self, nodes: Iterable[ast.AST]) -> bool:
         """False where a name is more than one of these, hidden, or of something that may not be imported."""
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Import):
-                taken = all(self._module(alias.name, alias.asname or alias.name) for alias in node.names)
+        for node in nodes:
+            kind = type(node)
+            if kind is ast.Name:
+                if type(node.ctx) is not ast.Load:  # type: ignore[attr-defined]
+                    self.others.add(node.id)  # type: ignore[attr-defined]
+            elif isinstance(node, ast.Import):
+                if not all(self._module(alias.name, alias.asname or alias.name) for alias in node.names):
+                    return False
             elif isinstance(node, ast.ImportFrom):
-                taken = not node.level and self._members(node.module or "", node.names)
-            else:
+                if node.level or not self._members(node.module or "", node.names):
+                    return False
+            elif kind in _BINDING:
                 self.others.update(_bound(node))
-                continue
-            if not taken:
-                return False
         hidden = any(name.startswith("__") for name in (*self.modules, *self.types, *self.others))
         return not (hidden or self.others & (self.modules.keys() | self.types) or self.modules.keys() & self.types)
 
@@ -148,27 +157,22 @@ class _Names:
         return _MODULES.get(module, frozenset()).issuperset(names)
 
 
-def _bound(node: ast.AST) -> Iterator[str]:
-    """The names that a node binds, imports aside, or declares to be of another scope."""
-    if isinstance(node, ast.Name):
-        if not isinstance(node.ctx, ast.Load):
-            yield node.id
-    elif isinstance(node, ast.arg):
-        yield node.arg
-    elif isinstance(node, ast.FunctionDef):
-        yield node.name
-    elif isinstance(node, ast.ExceptHandler):
-        if node.name is not None:
-            yield node.name
-    elif isinstance(node, (ast.Global, ast.Nonlocal)):
-        yield from node.names
+def _bound(node: ast.AST) -> list[str]:
+    """The names that a definition binds, or declares to be of another scope."""
+    if isinstance(node, ast.arg):
+        return [node.arg]
+    if isinstance(node, (ast.Global, ast.Nonlocal)):
+        return node.names
+    assert isinstance(node, (ast.FunctionDef, ast.ExceptHandler))
+    return [node.name] if node.name is not None else []
 
 
 class _Reading:
-    """Looks at every node once, from the outside in."""
+    """Looks at every node once, parents first. What a parent vouches for is not looked at by itself."""
 
     def __init__(self, names: _Names) -> None:
         self._names = names
+        self._vouched: set[ast.AST] = set()
         self._rules: dict[type[ast.AST], Callable[[Any], bool]] = {
             ast.Name: self._name,
             ast.Attribute: self._attribute,
@@ -180,13 +184,13 @@ class _Reading:
             ast.AnnAssign: self._annotated,
         }
 
-    def harmless(self, node: ast.AST) -> bool:
-        """Whether nothing that a node does lasts."""
-        if (rule := self._rules.get(type(node))) is not None:
-            return rule(node)
-        if isinstance(node, _TRANSPARENT_NODES):
-            return all(map(self.harmless, ast.iter_child_nodes(node)))
-        return isinstance(node, _SYMBOLS)
+    def harmless(self, nodes: Iterable[ast.AST]) -> bool:
+        """Whether nothing that they do lasts."""
+        for node in nodes:
+            rule = self._rules.get(type(node))
+            if rule is not None and node not in self._vouched and not rule(node):
+                return False
+        return True
 
     def _name(self, node: ast.Name) -> bool:
         name = node.id
@@ -198,48 +202,49 @@ class _Reading:
         if not isinstance(node.ctx, ast.Load):
             return False
         if (module := self._module_named(node.value)) is not None:
+            self._vouched.add(node.value)
             return node.attr in _MODULES.get(module, ())
-        return node.attr in _METHODS and self.harmless(node.value)
+        return node.attr in _METHODS
 
     def _module_named(self, node: ast.expr) -> str | None:
         return self._names.modules.get(node.id) if isinstance(node, ast.Name) else None
 
     def _call(self, node: ast.Call) -> bool:
+        """A format string that reads nothing, a codec that is there: the only calls of these methods."""
         function = node.func
-        if not isinstance(function, ast.Attribute) or function.attr not in (*_READ_BY_NAME, *_BY_CODEC):
-            return all(map(self.harmless, ast.iter_child_nodes(node)))
-        given = all(map(self.harmless, (*node.args, *node.keywords)))
-        if function.attr in _BY_CODEC:
-            named = all(isinstance(arg, ast.Constant) and arg.value in _CODECS for arg in node.args)
-            return named and not node.keywords and self.harmless(function.value)
-        return given and function.attr == "format" and _reads_nothing(function.value)
+        if isinstance(function, ast.Attribute):
+            if function.attr == "format" and _reads_nothing(function.value):
+                self._vouched.add(function)
+            elif function.attr in _BY_CODEC and not node.keywords:
+                if all(isinstance(arg, ast.Constant) and arg.value in _CODECS for arg in node.args):
+                    self._vouched.add(function)
+        return True
 
     def _compare(self, node: ast.Compare) -> bool:
         """With `type(x)` among what is compared: anywhere else, the type of a type makes classes."""
-        operands = [_typed(operand) or operand for operand in (node.left, *node.comparators)]
-        return all(map(self.harmless, operands))
+        self._vouched.update(filter(None, map(_type_asked, (node.left, *node.comparators))))
+        return True
 
     def _try(self, node: ast.Try) -> bool:
         """Without a yield: a generator that is collected is ended by an exception, whenever that is."""
-        yields = any(isinstance(part, (ast.Yield, ast.YieldFrom)) for part in ast.walk(node))
-        return not yields and all(map(self.harmless, ast.iter_child_nodes(node)))
+        return not any(isinstance(part, (ast.Yield, ast.YieldFrom)) for part in ast.walk(node))
 
     def _function(self, node: ast.FunctionDef) -> bool:
-        parts = (node.args, *node.body, *node.decorator_list, *getattr(node, "type_params", ()))
-        return self._annotation(node.returns) and all(map(self.harmless, parts))
+        return self._annotation(node.returns)
 
     def _argument(self, node: ast.arg) -> bool:
         return self._annotation(node.annotation)
 
     def _annotated(self, node: ast.AnnAssign) -> bool:
-        value = node.value is None or self.harmless(node.value)
-        return value and self.harmless(node.target) and self._annotation(node.annotation)
+        return self._annotation(node.annotation)
 
     def _annotation(self, node: ast.expr | None) -> bool:
         """Nothing, a text, or types: `typing` may keep what it is given."""
         if node is None or (isinstance(node, ast.Constant) and isinstance(node.value, str)):
             return True
-        return all(map(self._of_types, ast.walk(node)))
+        parts = list(ast.walk(node))
+        self._vouched.update(parts)
+        return all(map(self._of_types, parts))
 
     def _of_types(self, node: ast.AST) -> bool:
         if isinstance(node, ast.Name):
@@ -252,10 +257,10 @@ class _Reading:
         return isinstance(node, _ANNOTATING)
 
 
-def _typed(node: ast.expr) -> ast.expr | None:
-    """The x of `type(x)`."""
+def _type_asked(node: ast.expr) -> ast.expr | None:
+    """The name `type` in `type(x)`."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "type":
-        return node.args[0] if len(node.args) == 1 and not node.keywords else None
+        return node.func if len(node.args) == 1 and not node.keywords else None
     return None
 
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 import gc
 import os
 import resource
+import signal
 import socket
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 
-from . import checker, isolation, judge, planner, runner, script, seccomp, syscalls
+from . import checker, endless, isolation, judge, planner, runner, script, seccomp, syscalls
 from .homecore import HomeCore
 from .wire import FrameStream
 
@@ -112,6 +113,7 @@ def serve(connection: socket.socket, level: isolation.Level, interpreter_bytes: 
     """Never returns; ends when the warden does. `interpreter_bytes` of address space come on top of each allowance."""
     isolation.die_with_parent()
     os.dup2(0, 2)  # /dev/null since the start: what programs print goes nowhere
+    signal.signal(endless.SIGNAL, signal.SIG_IGN)  # it may come before a runner is ready for it
     lid = None
     if level.seccomp:
         syscalls.install_filter(seccomp.allow_list())
