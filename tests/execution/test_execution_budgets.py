@@ -9,11 +9,11 @@ from execution_helpers import RunMatrix, as_job, names
 
 from zerocoder.execution import Job, Limits, ProcessExecutor, Verdict
 from zerocoder.execution.progress import Outcome, Progress
-from zerocoder.execution.sandbox.rows import Asked
+from zerocoder.execution.sandbox.work import Asked
 from zerocoder.problems import Program, TestCase, ZeroCoderError
 
 RIGHT = "def f(x): return x + 1"
-ENDLESS = "def f(x):\n    while True: pass"
+ENDLESS = "def f(x):\n    while True: x += 1"
 TESTS = ["assert f(1) == 2", "assert f(2) == 3", "for y in [f(3)]: assert y == 4", "assert f(4) == 5"]
 
 
@@ -229,7 +229,7 @@ def test_who_is_late_waits_and_then_meets_first_what_the_others_ended_on() -> No
     job = Progress(as_job(["a", "b", "c"], [f"assert f({k})" for k in range(4)], limits=limits), limits, None, "")
     seconds, asked = job.rows_request([0, 1, 2])
     assert seconds == 0.1
-    assert [Asked(*row)[2:] for row in asked] == [
+    assert [Asked(*row)[2:7] for row in asked] == [
         ([0, 1, 2, 3], 1, 0, False, False),  # given up, for now, at the first late test
         ([1, 2, 3, 0], 1, 0, False, False),
         ([2, 3, 0, 1], 1, 0, False, False),
@@ -241,8 +241,8 @@ def test_who_is_late_waits_and_then_meets_first_what_the_others_ended_on() -> No
     assert job.next_round() and job.open_rows() == [0, 2]
     [first, third] = [Asked(*row) for row in job.rows_request([0, 2])[1]]
     # On test 2 two of three programs ended, on the others one.
-    assert first[2:] == ([2, 1, 3], 2, 1, False, True)
-    assert third[2:] == ([0, 1], 3, 1, True, True)  # nothing tells that it is not these tests: more than half
+    assert first[2:7] == ([2, 1, 3], 2, 1, False, True)
+    assert third[2:7] == ([0, 1], 3, 1, True, True)  # nothing tells that it is not these tests: more than half
     job.write_rows([0, 2], [(False, [late, None, None]), (True, [passed, passed])])
     assert not job.next_round()
     job.finish()

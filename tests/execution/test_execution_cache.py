@@ -16,7 +16,7 @@ from zerocoder.execution.cache import VerdictCache, digest
 from zerocoder.execution.executor import SANDBOX, code_digest
 
 LIMITS = Limits(cpu_seconds=0.3, cpu_floor=0.1)
-RIGHT, ENDLESS = "def f(x): return x + 1", "def f(x):\n    while True: pass"
+RIGHT, ENDLESS = "def f(x): return x + 1", "def f(x):\n    while True: x += 1"
 DICE = "import time\ndef f(x): return time.time_ns()"  # never the same twice
 TESTS = ["assert f(1) == 2", "for y in [f(2)]: assert y == 3"]
 

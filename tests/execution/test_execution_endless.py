@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from zerocoder.execution import Limits
 from zerocoder.execution.progress import Progress
 from zerocoder.execution.sandbox.endless import FILENAME, SIGNAL, Lookout, is_watchable
-from zerocoder.execution.sandbox.rows import FOR_GOOD
 from zerocoder.execution.sandbox.runner import compile_source
+from zerocoder.execution.sandbox.work import FOR_GOOD
 
 
 class Proven(BaseException):

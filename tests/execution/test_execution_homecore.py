@@ -15,7 +15,7 @@ from zerocoder.execution.sandbox import syscalls
 CORES = os.sched_getaffinity(0) if syscalls.knows_cores() else set()
 pytestmark = pytest.mark.skipif(len(CORES) < 2, reason="one core, or a system without a say in which")
 
-ENDLESS = "def f(x):\n    while True: pass"
+ENDLESS = "def f(x):\n    while True: x += 1"
 
 
 def cores_of(executor: ProcessExecutor) -> dict[int, set[int]]:

@@ -21,7 +21,7 @@ from zerocoder.execution import Limits, ProcessExecutor, Verdict, VerifierConfig
 from zerocoder.problems import ZeroCoderError
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-RIGHT, WRONG, ENDLESS = "def f(x): return x + 1", "def f(x): return x", "def f(x):\n    while True: pass"
+RIGHT, WRONG, ENDLESS = "def f(x): return x + 1", "def f(x): return x", "def f(x):\n    while True: x += 1"
 TESTS = ["assert f(1) == 2", "for y in [f(2)]: assert y == 3"]
 LIMITS = Limits(cpu_seconds=0.2)
 ROOT = str(Path(__file__).parents[2])

@@ -19,7 +19,7 @@ from zerocoder.execution import Job, Limits, ProcessExecutor
 from zerocoder.execution.shared import ExecutorServer, ServerLost, SharedExecutor
 
 ROOT = Path(__file__).parents[2]
-GOOD, BAD, ENDLESS = "def f(x): return x + 1", "def f(x): return x", "def f(x):\n    while True: pass"
+GOOD, BAD, ENDLESS = "def f(x): return x + 1", "def f(x): return x", "def f(x):\n    while True: x += 1"
 TEST = "assert f(1) == 2"
 PATIENT = Limits(cpu_seconds=600, cpu_floor=600)
 

@@ -12,7 +12,7 @@ from execution_helpers import as_job, computing, wait_until
 
 from zerocoder.execution import Limits, ProcessExecutor, Verdict
 
-RIGHT, ENDLESS = "def f(x): return x + 1", "def f(x):\n    while True: pass"
+RIGHT, ENDLESS = "def f(x): return x + 1", "def f(x):\n    while True: x += 1"
 TESTS = ["assert f(1) == 2", "for y in [f(2)]: assert y == 3"]
 PASSED = [[Verdict.PASS] * 2]
 FOR_AGES = Limits(cpu_seconds=60, cpu_multiple=0)

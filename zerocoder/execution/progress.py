@@ -26,7 +26,7 @@ from zerocoder.execution.jobs import Job
 from zerocoder.execution.limits import Limits
 from zerocoder.execution.sandbox import warden
 from zerocoder.execution.sandbox.peer import patience_seconds
-from zerocoder.execution.sandbox.rows import CODE, FOR_GOOD, LITERAL, SCRIPT
+from zerocoder.execution.sandbox.work import CODE, FOR_GOOD, LITERAL, SCRIPT
 from zerocoder.execution.verdicts import Verdict
 from zerocoder.problems import Program, Style, TestCase
 
@@ -257,7 +257,7 @@ class Progress:
                 patience = max(patience, len(self.tests) // 2 + 1)
         in_order = self._round is not Round.FIRST
         program = row.program.compiled, row.program.item
-        return *program, cells, patience, num_late, row.has_ended, in_order, row.watched
+        return *program, cells, patience, num_late, row.has_ended, in_order, row.sealed, row.watched
 
     def _order(self, number: int) -> list[int]:
         """The open cells of a row, those to be met first before the others.

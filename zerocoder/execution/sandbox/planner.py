@@ -41,11 +41,11 @@ def _programs(sources: list[str]) -> dict[str, list[Any]]:
     watched: list[bool] = []
     seen: dict[bytes, int] = {}
     for index, source in enumerate(sources):
-        code = _compiled(source, FILENAME)
+        tree, code = _compiled(source, FILENAME)
         group = -1 if code is None else seen.setdefault(code_key(code), index)
         groups.append(group)
         codes.append(marshal.dumps(code).hex() if group == index else None)
-        nodes = _sealed_nodes(source) if group == index else None
+        nodes = _sealed_nodes(tree) if group == index else None
         sealed.append(nodes is not None)
         watched.append(nodes is not None and is_watchable(source, nodes))
     return {"groups": groups, "codes": codes, "sealed": sealed, "watched": watched}
@@ -57,27 +57,26 @@ def _tests(sources: list[str], entry: str) -> dict[str, list[Any]]:
     plans: list[Any] = []
     seen: dict[bytes, int] = {}
     for index, source in enumerate(sources):
-        code = _compiled(source, "<test>")
+        tree, code = _compiled(source, "<test>")
         group = -1 if code is None else seen.setdefault(code_key(code), index)
         groups.append(group)
-        plans.append((_plan(source, entry) or _sealed_nodes(source) is not None) if group == index else None)
+        plans.append((_plan(tree, entry) or _sealed_nodes(tree) is not None) if group == index else None)
     return {"groups": groups, "plans": plans}
 
 
-def _compiled(source: str, filename: str) -> types.CodeType | None:
+def _compiled(source: str, filename: str) -> tuple[ast.Module, types.CodeType | None]:
+    """What is parsed, and its code, or nothing and None."""
     try:
-        return compile_source(source, filename)
+        tree = ast.parse(source)
+        return tree, compile_source(tree, filename)
     except Exception:  # SyntaxError, NUL bytes, lone surrogates, too deep: all the same to the caller
-        return None
+        return ast.Module([], []), None
 
 
-def _sealed_nodes(source: str) -> list[ast.AST] | None:
-    """All nodes of the syntax tree, if the source is sealed."""
-    try:
-        nodes = list(ast.walk(ast.parse(source)))
-        return nodes if is_sealed(nodes) else None
-    except Exception:  # too deep
-        return None
+def _sealed_nodes(tree: ast.Module) -> list[ast.AST] | None:
+    """All nodes of what is parsed, if it is sealed."""
+    nodes = list(ast.walk(tree))
+    return nodes if is_sealed(nodes) else None
 
 
 def code_key(code: types.CodeType) -> bytes:
@@ -90,10 +89,10 @@ def _without_lines(code: types.CodeType) -> types.CodeType:
     return code.replace(co_linetable=b"", co_firstlineno=1, co_filename="", co_consts=constants)
 
 
-def _plan(source: str, entry: str) -> list[str] | None:
+def _plan(tree: ast.Module, entry: str) -> list[str] | None:
     """The calls, marshalled, in hexadecimal digits, and the checks as the codec writes them."""
     try:
-        calls, checks = translate(source, entry)
+        calls, checks = translate(tree, entry)
         written, encoded = marshalled(calls), codec.dumps(checks)
         codec.loads(encoded)
     except (NotTranslated, codec.Unsupported, ValueError):

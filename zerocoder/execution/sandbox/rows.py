@@ -11,75 +11,17 @@ import marshal
 import time
 from collections import deque
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
-from . import codec, judge, output, runner, scriptcell, zygote
+from . import codec, judge, runner, scriptcell, zygote
+from .crew import Crew
 from .expressions import Evaluation, Undecided, is_direct
 from .peer import Budget, Gone, Late, Peer
 from .translation import ASSERT, Check
 from .verdict import Verdict
+from .work import FOR_GOOD, LITERAL, SCRIPT, Asked, Outcome, Work
 
-LITERAL, CODE, SCRIPT = "literal", "code", "script"  # kinds of tests
-FOR_GOOD = 1 << 60
-"""Stands for the CPU microseconds of a cell that sleeps, or goes round in circles: no budget is large enough."""
-_JUDGE_CPU_SECONDS = 24 * 3600  # it serves many programs; each cell has its own budget
 _TURN_SECONDS = 0.05  # after which a request is answered as far as it got: other workers may help with the rest
-
-Program = tuple[str | None, str]  # its code, if it was planned, and its source
-Outcome = tuple[int, int]  # a verdict, and microseconds of CPU
-
-
-class Asked(NamedTuple):
-    """A program, the tests it is to meet, and when it is given up.
-
-    patience: runs that may be late, 0 for any number; above 1, a program that ended on a test is given up only when it
-        is late on more than half of all, too.
-    num_late, has_ended: what came of the tests that it has met before.
-    in_order: test by test as listed; else literal tests first, all at once.
-    watched: whether it can be proven to be endless (endless.py).
-    """
-
-    code: str | None
-    source: str
-    cells: list[int]
-    patience: int
-    num_late: int
-    has_ended: bool
-    in_order: bool
-    watched: bool
-
-
-@dataclass(frozen=True)
-class Work:
-    """The tests of a problem and what a program may use on each (see Limits and Job)."""
-
-    entry: str
-    tests: list[tuple[Any, ...]]  # (CODE, source, sealed) | (LITERAL, source, calls, checks) | (SCRIPT, stdin, stdout)
-    cpu_seconds: float  # the most that a round gives
-    memory_bytes: int
-    output_bytes: int
-    patience_seconds: float  # of the wall clock
-    process_each: bool  # a runner a cell
-    first_failure: bool
-    output_rule: str = output.LINES  # of scripts
-    checker: str | None = None  # likewise; in the rule's place
-
-    @classmethod
-    def decoded(cls, entry: str, tests: list[tuple[Any, ...]], *limits: Any) -> Work:
-        """From a request, in which the checks of literal tests are encoded, as the planner wrote them."""
-        return cls(entry, [_with_checks(test) for test in tests], *limits)
-
-    def allowance(self, cpu_seconds: float) -> zygote.Allowance:
-        return zygote.Allowance(self.memory_bytes, int(cpu_seconds) + 2, self.output_bytes)
-
-
-def _with_checks(test: tuple[Any, ...]) -> tuple[Any, ...]:
-    if test[0] != LITERAL:
-        return test
-    try:
-        return LITERAL, test[1], bytes.fromhex(test[2]), codec.loads(test[3].encode("ascii"))
-    except codec.Unsupported:  # expected values that take too long to build
-        return CODE, test[1], False
 
 
 @dataclass(frozen=True)
@@ -93,20 +35,13 @@ class _Answer:
 class Rows:
     """One request: a program, or several that may share a runner, each on some of the problem's tests."""
 
-    def __init__(
-        self, server: zygote.Client, work: Work, judges: dict[int, Peer], cpu_seconds: float, num_programs: int
-    ) -> None:
+    def __init__(self, server: zygote.Client, work: Work, crew: Crew, cpu_seconds: float) -> None:
         self._server = server
         self._work = work
-        self._judges = judges
+        self._crew = crew
         self._cpu_seconds = cpu_seconds
-        self._runner_allowance = work.allowance(work.cpu_seconds * max(1, len(work.tests)) * num_programs)
-        self._runner: Peer | None = None
-        self._runners_program: Program | None = None
-        self._program: Program = (None, "")
-        self._outcomes: dict[int, Outcome] = {}  # of the program in progress
-        self._watched = False
-        self._patience = 0
+        self._asked: Asked  # the program in progress
+        self._outcomes: dict[int, Outcome] = {}
         self._num_late = 0
         self._has_ended = False  # on any test
         self._undecided: list[int] = []  # literal cells that a judge has to see
@@ -125,12 +60,12 @@ class Rows:
                 done.append((self._has_ended, outcomes))
             return done
         finally:
-            self._drop_runner()
+            self._crew.release()
 
     def _row(self, asked: Asked) -> list[Outcome | None]:
         cells = asked.cells
-        self._program, self._watched, self._outcomes = (asked.code, asked.source), asked.watched, {}
-        self._patience, self._num_late, self._has_ended = asked.patience, asked.num_late, asked.has_ended
+        self._asked, self._outcomes = asked, {}
+        self._num_late, self._has_ended = asked.num_late, asked.has_ended
         for together in self._runs(cells) if asked.in_order else [cells]:
             self._meet(together)
         if killed := [cell for cell, (verdict, _) in self._outcomes.items() if verdict is Verdict.INFRA]:
@@ -160,14 +95,14 @@ class Rows:
             else:
                 self._judged_cell(cell)
                 if self._work.process_each:
-                    self._drop_runner()
+                    self._crew.drop_runner()
 
     def _stopped(self) -> bool:
         """Whether the rest of the row need not be run."""
         work = self._work
         if work.first_failure and any(verdict is not Verdict.PASS for verdict, _ in self._outcomes.values()):
             return True
-        patience = self._patience
+        patience = self._asked.patience
         if self._has_ended and patience > 1:  # slow tests that are not the most cannot keep a program from the others
             patience = max(patience, len(work.tests) // 2 + 1)
         return bool(patience) and self._num_late >= patience
@@ -185,33 +120,8 @@ class Rows:
     def _budget(self, pids: list[int]) -> Budget:
         return Budget(pids, self._cpu_seconds, self._work.patience_seconds)
 
-    def _live_runner(self) -> Peer:
-        if self._runner is not None and self._runners_program is not self._program:
-            self._hand_over_runner()
-        if self._runner is None:
-            self._runner = Peer(self._server, zygote.Role.RUNNER, self._runner_allowance, [])
-            self._send_program(self._runner)
-        return self._runner
-
-    def _hand_over_runner(self) -> None:
-        """Gives the last program's runner to the next one, or drops it."""
-        assert self._runner is not None
-        self._send_program(self._runner)
-        try:
-            if self._runner.receive(self._budget([self._runner.pid])) == runner.FIT:
-                return
-        except (Late, Gone):
-            pass
-        self._drop_runner()
-
-    def _send_program(self, peer: Peer) -> None:
-        peer.send(runner.PROGRAM + marshal.dumps((*self._program, self._work.entry)))
-        self._runners_program = self._program
-
-    def _drop_runner(self) -> None:
-        if self._runner is not None:
-            self._runner.end()
-            self._runner = None
+    def _runner(self) -> Peer:
+        return self._crew.runner(self._asked, self._budget)
 
     def _literal_cells(self, cells: list[int]) -> None:
         """Writes calls ahead and reads one answer for each; a runner that fails is replaced for what is left.
@@ -224,16 +134,16 @@ class Rows:
         ahead = 1 if self._work.process_each or self._work.first_failure else len(sharing)
         pending = deque(sharing.items())
         while pending and not self._stopped():
-            peer = self._live_runner()
+            peer = self._runner()
             asked = [pending[n] for n in range(min(ahead, len(pending)))]
             peer.send(*(runner.CALLS + runner.CELL.pack(sharers[0]) + calls for calls, sharers in asked))
             for _, sharers in asked:
                 pending.popleft()
                 self._literal_cell(peer, sharers)
-                if self._runner is None:
+                if not self._crew.has(peer):
                     break  # what it was asked besides is asked again
             if self._work.process_each:
-                self._drop_runner()
+                self._crew.drop_runner()
 
     def _literal_cell(self, peer: Peer, sharers: list[int]) -> None:
         """The verdicts of all cells that share the answer to the first of them."""
@@ -257,7 +167,7 @@ class Rows:
         Raises Late.
         """
         try:
-            payload = peer.receive(budget, self._watched)
+            payload = peer.receive(budget, self._asked.watched)
             parts = codec.from_bytes(payload)
             if parts == [cell, "e"]:
                 raise Late(for_good=True)
@@ -265,13 +175,13 @@ class Rows:
                 return _Answer(payload, parts)
             verdict = Verdict.ERROR
         except Late:
-            self._drop_runner()
+            self._crew.drop_runner()
             raise
         except codec.Unsupported:
             verdict = Verdict.ERROR
         except Gone as gone:
             verdict = self._verdict_on_end(peer, gone)
-        self._drop_runner()  # it ended, or writes what our runner does not: the program writes into the channel
+        self._crew.drop_runner()  # it ended, or writes what our runner does not: the program writes into the channel
         return verdict
 
     def _verdict_on_end(self, peer: Peer, gone: Gone) -> Verdict:
@@ -280,16 +190,15 @@ class Rows:
 
     def _judged_cell(self, cell: int) -> None:
         """One round of a judge, whose calls are relayed to the runner."""
-        peer, examiner = self._live_runner(), self._live_judge(cell)
+        peer, examiner = self._runner(), self._crew.judge(cell)
         budget = self._budget([peer.pid, examiner.pid])
         examiner.send(judge.GO + marshal.dumps((cell,)))
         try:
             self._note(cell, self._round(peer, examiner, cell, budget), budget)
-            if "import" in self._work.tests[cell][1] and not self._is_sealed(cell):
-                self._drop_judge(cell)  # in a module it could remember how many programs it has met
+            self._crew.part_with_judge(cell)
         except Late as late:
-            self._drop_judge(cell)
-            self._drop_runner()
+            self._crew.drop_judge(cell)
+            self._crew.drop_runner()
             self._note_late([cell], late)
 
     def _round(self, peer: Peer, examiner: Peer, cell: int, budget: Budget) -> Verdict:
@@ -300,19 +209,19 @@ class Rows:
                 message = examiner.receive(budget)
             except Gone as gone:
                 verdict = self._verdict_on_end(examiner, gone)
-                self._drop_judge(cell)
-                self._drop_runner()  # it may still owe an answer
+                self._crew.drop_judge(cell)
+                self._crew.drop_runner()  # it may still owe an answer
                 return verdict
             if message[:1] != judge.CALL:
                 verdict, as_new = _reported(message)
                 if not as_new:
-                    self._drop_judge(cell)
+                    self._crew.drop_judge(cell)
                 return self._imported(peer, cell, budget) if fresh and verdict is Verdict.PASS else verdict
             peer.send(runner.REMOTE + runner.REMOTE_CELL.pack(cell, fresh) + message[1:])
             fresh = False
             answer = self._ask(peer, cell, budget)
             if not isinstance(answer, _Answer):
-                self._drop_judge(cell)
+                self._crew.drop_judge(cell)
                 return answer
             examiner.send(answer.payload)
 
@@ -323,41 +232,16 @@ class Rows:
         verdict = checked(answer.parts, []) if isinstance(answer, _Answer) else answer
         return Verdict.ERROR if verdict is None else verdict
 
-    def _live_judge(self, cell: int) -> Peer:
-        if cell not in self._judges:
-            sealed = self._is_sealed(cell)
-            shared = next((peer for other, peer in self._judges.items() if sealed and self._is_sealed(other)), None)
-            examiner = shared or Peer(self._server, zygote.Role.JUDGE, self._work.allowance(_JUDGE_CPU_SECONDS), [])
-            examiner.send(judge.TEST + marshal.dumps((cell, self._work.tests[cell][1], self._work.entry)))
-            self._judges[cell] = examiner
-        return self._judges[cell]
-
-    def _is_sealed(self, cell: int) -> bool:
-        """Whether a judged test may share a process with others."""
-        return self._work.tests[cell][0] == CODE and bool(self._work.tests[cell][2])
-
-    def _drop_judge(self, cell: int) -> None:
-        """Ends the judge of a test, if there is one, and of those that share it."""
-        if (examiner := self._judges.get(cell)) is not None:
-            end_judges({other: self._judges.pop(other) for other, peer in [*self._judges.items()] if peer is examiner})
-
     def _script_cell(self, cell: int) -> None:
         _, stdin, stdout = self._work.tests[cell]
         test = scriptcell.Examination(stdin, stdout, self._work.output_rule, self._work.checker)
         allowance = self._work.allowance(self._work.cpu_seconds)
         try:
             self._outcomes[cell] = scriptcell.run(
-                self._server, self._program, test, allowance, self._cpu_seconds, self._work.patience_seconds
+                self._server, self._asked.program, test, allowance, self._cpu_seconds, self._work.patience_seconds
             )
         except Late as late:
             self._note_late([cell], late)
-
-
-def end_judges(judges: dict[int, Peer]) -> None:
-    """Ends the processes of judges, by the numbers of their tests; some may share one."""
-    for peer in set(judges.values()):
-        peer.end()
-    judges.clear()
 
 
 def checked(answer: list[Any], checks: list[Check]) -> Verdict | None:

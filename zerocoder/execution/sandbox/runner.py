@@ -13,6 +13,7 @@ memory that a new process would have.
 
 from __future__ import annotations
 
+import ast
 import builtins
 import decimal
 import gc
@@ -198,8 +199,8 @@ class _Program:
         return encoded if len(encoded) <= self._cap else codec.to_bytes([cell, "u"])
 
 
-def compile_source(source: str, filename: str) -> types.CodeType:
-    """Compiled without this file's own `from __future__` flags."""
+def compile_source(source: str | ast.Module, filename: str) -> types.CodeType:
+    """A source, or what is parsed of it, compiled without this file's own `from __future__` flags."""
     return compile(source, filename, "exec", dont_inherit=True)
 
 

@@ -45,11 +45,14 @@ class NotTranslated(Exception):
     """The test needs a judge."""
 
 
-def translate(source: str, entry: str) -> tuple[list[Call], list[Check]]:
-    """The calls of `entry` in a test and the checks of their values. Raises NotTranslated."""
+def translate(test: str | ast.Module, entry: str) -> tuple[list[Call], list[Check]]:
+    """The calls of `entry` in a test, its source or what is parsed, and the checks of their values.
+
+    Raises NotTranslated.
+    """
     translation = _Translation(entry)
     try:
-        for statement in ast.parse(source).body:
+        for statement in (ast.parse(test) if isinstance(test, str) else test).body:
             translation.statement(statement)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError) as error:
         raise NotTranslated from error

@@ -11,9 +11,11 @@ import json
 import marshal
 
 from . import zygote
+from .crew import Crew
 from .peer import Budget, Gone, Late, Peer
-from .rows import Asked, Rows, Work, end_judges
+from .rows import Rows
 from .wire import FrameStream
+from .work import Asked, Work
 
 PLAN, ROWS, REST = "plan", "rows", "rest"  # kinds of requests
 
@@ -21,7 +23,7 @@ PLAN, ROWS, REST = "plan", "rows", "rest"  # kinds of requests
 def serve(trainer: FrameStream, server: zygote.Client) -> None:
     """Answers requests `(ticket, kind, ...)`. Raises EOFError when the trainer closes the connection."""
     work = Work("", [], 0.0, 0, 0, 0.0, False, False)
-    judges: dict[int, Peer] = {}
+    crew = Crew(server)
     planner = Planner(server)
     while True:
         server.core.leave()
@@ -30,15 +32,15 @@ def serve(trainer: FrameStream, server: zygote.Client) -> None:
         if kind == PLAN:
             trainer.write(b"[%d,%b]" % (ticket, planner.plan(*body)))
             continue
-        if kind == REST or body[0] is not None:  # the judges' tests are done with
-            end_judges(judges)
         if kind == REST:
+            crew.rest()
             planner.rest()
         if kind == ROWS:
             new_work, cpu_seconds, programs = body
-            work = work if new_work is None else Work.decoded(*new_work)
-            asked = [Asked(*program) for program in programs]
-            outcomes = Rows(server, work, judges, cpu_seconds, len(asked)).run(asked)
+            if new_work is not None:
+                work = Work.decoded(*new_work)
+                crew.begin(work)
+            outcomes = Rows(server, work, crew, cpu_seconds).run([Asked(*program) for program in programs])
             trainer.write(json.dumps([ticket, outcomes]).encode())
 
 
