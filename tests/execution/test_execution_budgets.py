@@ -8,7 +8,8 @@ import pytest
 from execution_helpers import RunMatrix, as_job, names
 
 from zerocoder.execution import Job, Limits, ProcessExecutor, Verdict
-from zerocoder.execution.progress import Outcome, Progress
+from zerocoder.execution.cells import Outcome
+from zerocoder.execution.progress import Progress
 from zerocoder.execution.sandbox.work import Asked
 from zerocoder.problems import Program, TestCase, ZeroCoderError
 

@@ -3,7 +3,8 @@
 Budgets count CPU time, so a verdict does not depend on what else the machine does. Most cells need a millisecond and
 an endless program needs all it is given, so cells run in two rounds: each gets `cpu_floor` seconds first, and what is
 late then runs once more with `cpu_multiple` times the CPU time of the problem's median passing cell (`cpu_seconds` at
-the most), where that is more. The second round does not depend on the order in which cells ran.
+the most), where that is more. The second round does not depend on the order in which cells ran. A loop whose whole
+state repeats (sandbox/endless.py) is late at once, and for good.
 """
 
 from __future__ import annotations
@@ -25,13 +26,15 @@ class Limits:
     memory_mb: memory on top of the Python interpreter's own.
     output_kb: the returned values in encoded form, or the standard output of a script.
     cpu_floor: CPU seconds of the first round; `cpu_seconds` where that is less. Programs that share a process
-        (`Job.family`) get half, as what a process costs once is paid by one of them.
+        as a family (`Job.family`) get half, as what a process costs once is paid by one of them.
     cpu_multiple: the second round's budget in CPU times of the problem's median passing cell; 0 gives every cell
         `cpu_seconds` at once.
-    cancel_after: a program that was late on so many tests, and on more than half of all where it ended on any, is
-        taken for endless, and its other cells read CANCELLED; 0 runs every cell, 1 takes the first late one for enough.
-        Tests that make the same calls are one run and count once. Programs that share a process (`Job.family`) are
-        cancelled after one late test.
+    cancel_after: a program that was late on so many tests is taken for endless, and its other cells read CANCELLED; 0
+        runs every cell, 1 takes the first late one for enough. Else it waits after the first until the other programs
+        are through, and then meets first the tests that most of them ended on. More than half of all tests have to be
+        late where it ended on any itself, or where fewer than half of the programs ended on those it is late on.
+        Tests that make the same calls are one run and count once. Members of a family (`Job.family`) are cancelled
+        after one late test.
     state: what tests of one program share. `namespace`: a process, but no name of the program; what a test leaves
         behind in modules of the standard library stays visible to the next. `process`: nothing.
     """

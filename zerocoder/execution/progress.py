@@ -11,17 +11,14 @@ on, or only wrong ones do, cannot keep it from the rest.
 
 from __future__ import annotations
 
-import math
 import statistics
-from collections.abc import Hashable, Iterable
-from dataclasses import dataclass, field
-from enum import Enum
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any
 
 import numpy as np
 
 from zerocoder.execution import machine
 from zerocoder.execution.cache import Entry, VerdictCache, digest
+from zerocoder.execution.cells import Distinct, Outcome, Round, Row, distinct, joined, parts
 from zerocoder.execution.jobs import Job
 from zerocoder.execution.limits import Limits
 from zerocoder.execution.sandbox import warden
@@ -39,53 +36,6 @@ MAX_SHARED = 8
 """The same of strangers, which end where a family's members may not."""
 _NEVER_CACHED = (Verdict.INFRA, Verdict.SKIPPED, Verdict.CANCELLED, Verdict.BROKEN)
 
-Item = TypeVar("Item", bound=Hashable)
-
-
-@dataclass
-class Distinct(Generic[Item]):
-    """A program's source or a test, and the rows or columns of the matrix it stands for."""
-
-    item: Item
-    places: list[int]
-    compiled: Any = None  # the planner's: a program's code; a literal test's calls and checks, or whether it is sealed
-
-
-class Round(Enum):
-    """What the open cells of a job are."""
-
-    FIRST = 0  # all that is not known
-    REST = 1  # of programs that were late on a test: the other tests
-    AGAIN = 2  # of programs that were late: what was late or not run, with a larger budget
-
-
-class Outcome(NamedTuple):
-    """What came of a cell: its verdict, and the microseconds of CPU it took or was late after."""
-
-    verdict: Verdict
-    micros: int
-
-    @property
-    def ended(self) -> bool:
-        """Whether the program ended on the test."""
-        return self.verdict not in (Verdict.TIMEOUT, Verdict.CANCELLED, Verdict.INFRA)
-
-
-@dataclass
-class Row:
-    """A distinct program and what is known of it on each distinct test; None is open."""
-
-    program: Distinct[str]
-    cells: list[Outcome | None]
-    fresh: set[int] = field(default_factory=set)  # cells that ran, rather than came from the cache
-    sealed: bool = False  # leaves nothing behind in the process it runs in: the planner's word
-    watched: bool = False  # can be proven to be endless: likewise
-    has_ended: bool = False  # on any test that ran
-
-    @property
-    def open_cells(self) -> list[int]:
-        return [cell for cell, outcome in enumerate(self.cells) if outcome is None]
-
 
 class Progress:
     """A job, from opened over planned and some rounds to done."""
@@ -102,8 +52,8 @@ class Progress:
         self._cache = cache
         self.matrix = np.full((len(job.programs), len(job.tests)), Verdict.INFRA, dtype=np.int8)  # [N, K]
         runnable = [(n, p) for n, p in enumerate(job.programs) if p is not None and _runnable(p)]
-        programs = _distinct((n, _completed(program, job)) for n, program in runnable)
-        self.tests = _distinct((k, t) for k, t in enumerate(job.tests) if t is not None and _usable(t, job.entry_point))
+        programs = distinct((n, _completed(program, job)) for n, program in runnable)
+        self.tests = distinct((k, t) for k, t in enumerate(job.tests) if t is not None and _usable(t, job.entry_point))
         self.rows = [Row(program, [None] * len(self.tests)) for program in programs]
         self._settle_without_running(job)
         self._keys = self._cache_keys(salt) if cache is not None else []
@@ -148,11 +98,11 @@ class Progress:
         """
         rows = self.open_rows()
         if self.family:
-            return _parts(rows, MAX_FAMILY)
+            return parts(rows, MAX_FAMILY)
         if self._round is not Round.FIRST or self.limits.state == "process":
             return [[row] for row in rows]
         sealed = [row for row in rows if self.rows[row].sealed]
-        return [*_parts(sealed, MAX_SHARED), *([row] for row in rows if not self.rows[row].sealed)]
+        return [*parts(sealed, MAX_SHARED), *([row] for row in rows if not self.rows[row].sealed)]
 
     def work(self) -> tuple[Any, ...]:
         """The tests and limits as a worker takes them (rows.Work.decoded)."""
@@ -317,8 +267,8 @@ class Progress:
         """One row and column a group (named by its first member); those in no group (-1) do not compile."""
         rows = [place for row in self.rows for place in row.program.places]
         columns = [place for test in self.tests for place in test.places]
-        broken_rows = _joined([row.program for row in self.rows], program_groups)
-        broken_columns = _joined(self.tests, test_groups)
+        broken_rows = joined([row.program for row in self.rows], program_groups)
+        broken_columns = joined(self.tests, test_groups)
         self.matrix[np.ix_(broken_rows, columns)] = Verdict.ERROR
         self.matrix[np.ix_(rows, broken_columns)] = Verdict.ERROR
         kept = [index for index, group in enumerate(test_groups) if group == index]
@@ -344,30 +294,6 @@ class Progress:
         if not sample:
             return self.limits.cpu_seconds
         return min(self.limits.cpu_seconds, self.limits.cpu_multiple * statistics.median(sample) / 1e6)
-
-
-def _parts(rows: list[int], most: int) -> list[list[int]]:
-    """The rows in as few parts of at most `most` as there can be, of about the same size."""
-    num_parts = math.ceil(len(rows) / most)
-    return [rows[len(rows) * n // num_parts : len(rows) * (n + 1) // num_parts] for n in range(num_parts)]
-
-
-def _distinct(items: Iterable[tuple[int, Item]]) -> list[Distinct[Item]]:
-    found: dict[Item, Distinct[Item]] = {}
-    for place, item in items:
-        found.setdefault(item, Distinct(item, [])).places.append(place)
-    return list(found.values())
-
-
-def _joined(items: list[Distinct[Item]], groups: list[int]) -> list[int]:
-    """Gives the places of each item to the first of its group; the places of those in no group (-1) are returned."""
-    broken: list[int] = []
-    for index, group in enumerate(groups):
-        if group < 0:
-            broken += items[index].places
-        elif group != index:
-            items[group].places += items[index].places
-    return broken
 
 
 def _as_work(test: Distinct[TestCase]) -> tuple[Any, ...]:

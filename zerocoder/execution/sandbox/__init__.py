@@ -10,6 +10,8 @@ only and nothing of zerocoder outside this folder. One worker is a small family 
     judge     one test that is more than literals; its entry point is a call by message (judge.py)
     planner   parses sources: equal programs and tests, tests that are only literals (planner.py)
 
+Programs that leave nothing behind run in one runner after each other, and such tests in one judge (sealed.py, crew.py).
+
 Expected values live in the trainer, the warden, the planner and the judge, never in a runner or in an ancestor whose
 memory a runner inherits: a program cannot read what it should return, and no text, exit status or exception of it is
 taken for a verdict.
