@@ -140,7 +140,7 @@ def f(x):
         queue.rotate(1)
 ---
 def f(x):
-    def inner(n): return x + n
+    def inner(n, step=1): return n + step
     n = 0
     while inner(n) > -1: n = -n
 ---
@@ -283,6 +283,8 @@ def test_who_never_is_where_it_was_is_not_proven_to_be_endless() -> None:
     for source in (
         "def f(x):\n    while True: x += 1",
         "import itertools\ndef f(x):\n    return next(d for d in itertools.count(1) if d < 0)",
+        "def f(x):\n    def shares(): return x\n    while shares(): pass",  # which is not to be seen
+        "def f(x):\n    seen = {1, 2}\n    while seen: x = 1",
     ):
         assert outcome(source, 1) == "running"
 

@@ -154,21 +154,30 @@ class Lookout:
         """The signal's handler."""
         if self.source is None or self._watched:
             return
-        loops = _loops(self.source)
+        try:
+            ended = self._begin(_loops(self.source), frame)
+        except Exception:  # out of memory: nothing of it is to be felt by the program
+            self.rest()
+            return
+        if ended:
+            self.rest()
+            self.report()
+        elif self._watched:
+            self._end = time.process_time() + _MAX_CPU_SECONDS
+            sys.settrace(_no_new_frames)
+
+    def _begin(self, loops: Sequence[_Loop], frame: types.FrameType | None) -> bool:
+        """Follows the frames that are in loops from now on. True where nothing happens in one of them."""
         while frame is not None:
             if frame.f_code.co_filename == FILENAME:
                 around = [_Rounds(loop) for loop in loops if loop.holds(frame)]
                 if any(rounds.loop.anchor is None for rounds in around):
-                    self.rest()
-                    self.report()
-                    return
+                    return True
                 if around:
                     self._watched[frame] = around
                     frame.f_trace = self._step
             frame = frame.f_back
-        if self._watched:
-            self._end = time.process_time() + _MAX_CPU_SECONDS
-            sys.settrace(_no_new_frames)
+        return False
 
     @contextlib.contextmanager
     def on(self, source: str) -> Iterator[None]:
@@ -196,23 +205,29 @@ class Lookout:
                 sys.settrace(None)
             return None
         if event == "line":
-            for rounds in self._watched.get(frame, ()):
-                if not rounds.loop.holds(frame):
-                    rounds.restart()
-                elif frame.f_lineno == rounds.loop.anchor:
-                    try:
-                        repeats = rounds.repeats((frame.f_lasti, state_of(frame)))
-                    except Hidden:
-                        self.rest()
-                        return None
-                    if repeats:
-                        self.rest()
-                        self.report()
-                        return None
+            try:
+                proven = self._repeats(frame)
+            except Exception:  # Hidden, or out of memory
+                self.rest()
+                return None
+            if proven:
+                self.rest()
+                self.report()
+                return None
             if time.process_time() > self._end:
                 self.rest()
                 return None
         return self._step
+
+    def _repeats(self, frame: types.FrameType) -> bool:
+        """Whether a frame is where it was, in a loop around the line it has come to. Raises Hidden."""
+        repeats = False
+        for rounds in self._watched.get(frame, ()):
+            if not rounds.loop.holds(frame):
+                rounds.restart()
+            elif frame.f_lineno == rounds.loop.anchor:
+                repeats = rounds.repeats((frame.f_lasti, state_of(frame))) or repeats
+        return repeats
 
 
 def _no_new_frames(frame: types.FrameType, event: str, argument: Any) -> None:
@@ -277,12 +292,10 @@ class _State:
         if function.__globals__ is not self._own:  # of a module, which keeps nothing: sealed.py
             self.out.append(id(function))
             return
+        if function.__closure__:  # which frame's names it shares is not to be seen
+            raise Hidden
         self.out.append(id(function.__code__))
-        try:
-            cells = [cell.cell_contents for cell in function.__closure__ or ()]
-        except ValueError:  # one that is empty yet
-            raise Hidden from None
-        for part in (*cells, function.__defaults__, function.__kwdefaults__, function.__dict__):
+        for part in (function.__defaults__, function.__kwdefaults__, function.__dict__):
             self.add(part)
 
     def _is_constant(self, value: Any) -> bool:
