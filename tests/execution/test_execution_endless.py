@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -15,9 +16,14 @@ from hypothesis import strategies as st
 
 from zerocoder.execution import Limits
 from zerocoder.execution.progress import Progress
-from zerocoder.execution.sandbox.endless import FILENAME, SIGNAL, Lookout, is_watchable
+from zerocoder.execution.sandbox.endless import FILENAME, PYTHONS, SIGNAL, Lookout, is_watchable
 from zerocoder.execution.sandbox.runner import compile_source
 from zerocoder.execution.sandbox.work import FOR_GOOD
+
+
+pytestmark = pytest.mark.skipif(
+    sys.version_info[:2] not in PYTHONS, reason="nothing is looked at under this Python: see endless.PYTHONS"
+)
 
 
 class Proven(BaseException):
@@ -62,8 +68,6 @@ def outcome(source: str, *args: Any, seconds: float = 0.25) -> Any:
 @pytest.fixture(autouse=True)
 def without_other_tracers() -> Iterator[None]:
     """A coverage tool would be switched off by the lookout."""
-    import sys
-
     traced = sys.gettrace()
     yield
     sys.settrace(traced)

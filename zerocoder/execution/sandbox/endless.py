@@ -25,6 +25,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
+PYTHONS = ((3, 11),)
+"""Versions under which the tests of this file have passed: where a line begins is an interpreter's own affair."""
 SIGNAL = signal.SIGUSR1
 FILENAME = "<solution>"
 _MAX_PARTS = 400  # of a state
@@ -37,7 +39,9 @@ _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp)  # since Python 3.12
 
 def is_watchable(source: str, nodes: Sequence[ast.AST]) -> bool:
     """Whether a sealed program, by all of its nodes, has a loop to look at and no function that might call itself."""
-    if len(source) > _MAX_SOURCE_CHARS or not any(isinstance(node, ast.While) for node in nodes):
+    if sys.version_info[:2] not in PYTHONS or len(source) > _MAX_SOURCE_CHARS:
+        return False
+    if not any(isinstance(node, ast.While) for node in nodes):
         return False
     mentions: dict[str, set[str]] = {}
     for node in nodes:
