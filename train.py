@@ -207,6 +207,7 @@ def evaluate(
             config.algorithm.max_mutants,
             progress,
             world=module.world,
+            n=config.trainer.eval_answers,
         )
     if module.world.is_main:
         write_json(file, summary(scores))

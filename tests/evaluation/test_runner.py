@@ -195,6 +195,13 @@ def test_answers_are_greedy_and_progress_is_told(executor: Executor) -> None:
     assert all(done == total > 0 for done, total in told.values())
 
 
+def test_several_answers_are_drawn_as_the_policy_draws_and_all_count(executor: Executor) -> None:
+    engine = ScriptedEngine(perfect([ADD]), [ADD])
+    scores = evaluate_policy(engine, TOKENIZER, STYLE, [ADD], executor, SAMPLING, 500, 16, n=3)
+    assert engine.samplings == [SAMPLING]
+    assert scores.pass_at_1 == 1 and [len(item.coder) for item in scores.items] == [3]
+
+
 def test_standard_input_problems(executor: Executor) -> None:
     answers = {
         ("echo", Role.CODER): fenced("print(1 + int(input()))"),

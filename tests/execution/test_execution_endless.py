@@ -20,7 +20,6 @@ from zerocoder.execution.sandbox.endless import FILENAME, PYTHONS, SIGNAL, Looko
 from zerocoder.execution.sandbox.runner import compile_source
 from zerocoder.execution.sandbox.work import FOR_GOOD
 
-
 pytestmark = pytest.mark.skipif(
     sys.version_info[:2] not in PYTHONS, reason="nothing is looked at under this Python: see endless.PYTHONS"
 )

@@ -80,9 +80,13 @@ class TrainerConfig:
     """Run folders are made under <root>/<experiment>/."""
     evaluate: bool = True
     """Score the policy on held-out problems before and after training."""
+    eval_answers: int = 1
+    """Answers a held-out problem and role: 1 is a greedy one. More are drawn as rollouts are: with few problems, less
+    depends on those that a greedy answer just misses."""
 
     def __post_init__(self) -> None:
-        for key in ("max_steps", "devices", "num_nodes", "micro_batch_tokens", "logprob_chunk", "gpu_memory_gb"):
+        counts = ("max_steps", "devices", "num_nodes", "micro_batch_tokens", "logprob_chunk", "eval_answers")
+        for key in (*counts, "gpu_memory_gb"):
             require(getattr(self, key) > 0, f"trainer.{key}", "> 0", getattr(self, key))
         for key in ("importance_cap", "max_logprob_gap"):
             value = getattr(self, key)

@@ -146,8 +146,9 @@ def evaluate_policy(
     on_progress: OnProgress | None = None,
     roles: Sequence[Role] = BOTH_ROLES,
     world: World = World(),  # noqa: B008
+    n: int = 1,
 ) -> Scores:
-    """Score the policy on labelled `problems`, one greedy answer a problem and role.
+    """Score the policy on labelled `problems`: one greedy answer a problem and role, or `n` drawn by `sampling`.
 
     `records` says how everything is counted. The ranks of `world` share the problems out, and each gets the scores of
     all; `on_progress` is told of its own.
@@ -156,7 +157,7 @@ def evaluate_policy(
     task = Task("held-out", world.share(problems), roles)
     questions = questions_of([task])
     prompts = prompts_of(questions, tokenizer, prompt_style)
-    asking = Asking(engine, sampling.greedy(), max_prompt_tokens)
+    asking = Asking(engine, sampling.greedy() if n == 1 else sampling, max_prompt_tokens, n)
     watch = _staged(on_progress) if on_progress else None
     items = evaluate_tasks([task], questions, prompts, asking, executor, max_mutants, watch)[task.name]
     return score(world.merge(world.gather(items)), time.perf_counter() - start)

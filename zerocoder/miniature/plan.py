@@ -34,7 +34,7 @@ hours on two cores."""
 FIXED = ("trainer.threads=1", "trainer.evaluate=false", "verifier.workers=1", "callbacks.checkpoints.keep=1",
          "callbacks.progress=true")  # fmt: skip
 """Of every run: one core each, and the held-out problems are read once, at the end."""
-_HOW_NOT_WHAT = ("dry_run", "trainer.root", "trainer.resume", "trainer.evaluate", "trainer.threads",
+_HOW_NOT_WHAT = ("dry_run", "trainer.root", "trainer.resume", "trainer.eval", "trainer.threads",
                  "callbacks.progress", "callbacks.checkpoints", "verifier.workers", "verifier.cache_mb",
                  "rollout.processes", "data.cache")  # fmt: skip
 """Settings that decide neither what a run learns nor what it logs."""
