@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -69,6 +69,12 @@ def distinct(items: Iterable[tuple[int, Item]]) -> list[Distinct[Item]]:
     for place, item in items:
         found.setdefault(item, Distinct(item, [])).places.append(place)
     return list(found.values())
+
+
+def placed(items: Sequence[Distinct[Any]]) -> tuple[list[int], list[int]]:
+    """All places that the items stand for, and the number of the item at each."""
+    pairs = [(place, number) for number, item in enumerate(items) for place in item.places]
+    return [place for place, _ in pairs], [number for _, number in pairs]
 
 
 def joined(items: list[Distinct[Item]], groups: list[int]) -> list[int]:

@@ -18,7 +18,7 @@ import numpy as np
 
 from zerocoder.execution import machine
 from zerocoder.execution.cache import Entry, VerdictCache, digest
-from zerocoder.execution.cells import Distinct, Outcome, Round, Row, distinct, joined, parts
+from zerocoder.execution.cells import Distinct, Outcome, Round, Row, distinct, joined, parts, placed
 from zerocoder.execution.jobs import Job
 from zerocoder.execution.limits import Limits
 from zerocoder.execution.sandbox import warden
@@ -176,10 +176,10 @@ class Progress:
     def finish(self) -> None:
         """Writes the matrix, and what was run into the cache."""
         if self.rows and self.tests:
-            values = np.array([[Verdict.INFRA if o is None else o.verdict for o in row.cells] for row in self.rows])
-            for row, verdicts in zip(self.rows, values, strict=True):
-                for test, verdict in zip(self.tests, verdicts, strict=True):
-                    self.matrix[np.ix_(row.program.places, test.places)] = verdict
+            cells = [[int(Verdict.INFRA if o is None else o.verdict) for o in row.cells] for row in self.rows]
+            rows, numbers = placed([row.program for row in self.rows])
+            columns, tests = placed(self.tests)
+            self.matrix[np.ix_(rows, columns)] = np.array(cells, dtype=np.int8)[np.ix_(numbers, tests)]
         if self._cache is not None:
             self._cache.put(
                 (self._keys[number][cell], (int(outcome.verdict), outcome.micros))
