@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from . import judge, runner, zygote
 from .peer import Budget, Gone, Late, Peer
-from .work import CODE, Asked, Work
+from .work import CODE, NOTHING, Asked, Work
 
 _KEPT_CPU_SECONDS = 24 * 3600  # of what serves many programs: each cell has its own budget
 _FAMILY = 16  # programs of which one runner may spend all of the time, at the most
@@ -39,7 +39,7 @@ class Crew:
 
     def __init__(self, server: zygote.Client) -> None:
         self._server = server
-        self._work: Work | None = None
+        self._work = NOTHING
         self._own = _Seat()  # of programs that are not sealed
         self._sealed = _Seat()
         self._serving = self._own
@@ -52,7 +52,7 @@ class Crew:
             if not self._is_sealed(cell):
                 self.drop_judge(cell)
         self._judges.clear()
-        if self._work is not None and work.allowance(0) != self._work.allowance(0):
+        if work.allowance(0) != self._work.allowance(0):
             self.rest()
         self._work = work
 
@@ -73,7 +73,6 @@ class Crew:
         if seat.peer is not None and seat.asked is not asked and not self._taken_over(seat, asked, budget):
             seat.end()
         if seat.peer is None:
-            assert self._work is not None
             seconds = self._work.cpu_seconds * max(1, len(self._work.tests)) * _FAMILY
             allowance = self._work.allowance(seconds if seat is self._own else _KEPT_CPU_SECONDS)
             seat.peer = Peer(self._server, zygote.Role.RUNNER, allowance, [])
@@ -92,7 +91,6 @@ class Crew:
 
     def judge(self, cell: int) -> Peer:
         """The judge of a test, which has it."""
-        assert self._work is not None
         if cell not in self._judges:
             allowance = self._work.allowance(_KEPT_CPU_SECONDS)
             if not self._is_sealed(cell):
@@ -109,7 +107,6 @@ class Crew:
 
     def part_with_judge(self, cell: int) -> None:
         """Ends the judge of a test that is not to meet the next program with it."""
-        assert self._work is not None
         if "import" in self._work.tests[cell][1] and not self._is_sealed(cell):
             self.drop_judge(cell)
 
@@ -126,12 +123,10 @@ class Crew:
 
     def _is_sealed(self, cell: int) -> bool:
         """Whether a test that a judge runs is sealed."""
-        assert self._work is not None
         kind, _, *rest = self._work.tests[cell]
         return kind == CODE and bool(rest[0])
 
     def _seat(self, asked: Asked) -> _Seat:
-        assert self._work is not None
         return self._sealed if asked.sealed and not self._work.process_each else self._own
 
     def _taken_over(self, seat: _Seat, asked: Asked, budget: Callable[[list[int]], Budget]) -> bool:
@@ -147,5 +142,4 @@ class Crew:
             return False
 
     def _send_program(self, peer: Peer, asked: Asked) -> None:
-        assert self._work is not None
         peer.send(runner.PROGRAM + marshal.dumps((*asked.program, self._work.entry)))

@@ -15,14 +15,14 @@ from .crew import Crew
 from .peer import Budget, Gone, Late, Peer
 from .rows import Rows
 from .wire import FrameStream
-from .work import Asked, Work
+from .work import NOTHING, Asked, Work
 
 PLAN, ROWS, REST = "plan", "rows", "rest"  # kinds of requests
 
 
 def serve(trainer: FrameStream, server: zygote.Client) -> None:
     """Answers requests `(ticket, kind, ...)`. Raises EOFError when the trainer closes the connection."""
-    work = Work("", [], 0.0, 0, 0, 0.0, False, False)
+    work = NOTHING
     crew = Crew(server)
     planner = Planner(server)
     while True:

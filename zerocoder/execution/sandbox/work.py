@@ -66,6 +66,10 @@ class Work:
         return zygote.Allowance(self.memory_bytes, int(cpu_seconds) + 2, self.output_bytes)
 
 
+NOTHING = Work("", [], 0.0, 0, 0, 0.0, False, False)
+"""Before the first problem."""
+
+
 def _with_checks(test: tuple[Any, ...]) -> tuple[Any, ...]:
     if test[0] != LITERAL:
         return test
