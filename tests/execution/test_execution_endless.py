@@ -6,6 +6,7 @@ import ast
 import signal
 import sys
 import time
+from collections import Counter, deque
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 
 from zerocoder.execution import Limits
 from zerocoder.execution.progress import Progress
-from zerocoder.execution.sandbox.endless import FILENAME, PYTHONS, SIGNAL, Lookout, is_watchable
+from zerocoder.execution.sandbox.endless import FILENAME, PYTHONS, SIGNAL, Hidden, Lookout, is_watchable, state_of
 from zerocoder.execution.sandbox.runner import compile_source
 from zerocoder.execution.sandbox.work import FOR_GOOD
 
@@ -314,13 +315,79 @@ def test_small_machines(modulus: int, factor: int, step: int, start: int, goal: 
     assert outcome(source, start % modulus, seconds=30) == ("ended" if x == goal else "proven")
 
 
-def test_one_object_or_two_is_a_difference() -> None:
-    """Equal lists at every round: what tells the rounds apart is that the first two are not one."""
-    source = (
-        "def f(x):\n    n, a, b = 0, [0], [0]\n    rounds = [n]\n    while True:\n        b = a if rounds is rounds else b\n"
-        "        for _ in range(300_000): pass\n        if a is b: return 1"
-    )
-    assert outcome(source, 0, seconds=30) == 1
+def look() -> Any:
+    """The state of the caller, None where it is hidden."""
+    try:
+        return state_of(sys._getframe(1))
+    except Hidden:
+        return None
+
+
+def states(*sources: str) -> list[Any]:
+    """Of a frame in which each source has run."""
+    found = []
+    namespace: dict[str, Any] = {"look": look, "Counter": Counter, "deque": deque}
+    exec(compile_source("def defaulting(value): return lambda x=value: x", FILENAME), namespace)
+    for source in sources:
+        indented = source.replace("\n", "\n    ")
+        exec(compile_source(f"def f():\n    {indented}\n    return look()", FILENAME), namespace)
+        found.append(namespace.pop("f")())  # no part of what it sees itself
+    return found
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "a = [1, 'x', (None, 2.5)]\nb = {1: a}\nc = defaulting(a)",
+        "a = Counter('aab')",
+        "a = deque([1], 3)",
+        "a = float('nan')\nb = [[]] * 2",
+    ],
+)
+def test_equal_states_are_equal(source: str) -> None:
+    first, second = states(source, source)
+    assert first is not None and first == second
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("a = [0]\nb = [0]", "a = [0]\nb = a"),  # one object or two
+        ("a = [[0], [0]]", "a = [[0]] * 2"),
+        ("a = 1", "a = True"),
+        ("a = 1", "a = 1.0"),
+        ("a = 0.0", "a = -0.0"),
+        ("a = (1,)", "a = [1]"),
+        ("a = {1: 2, 3: 4}", "a = {3: 4, 1: 2}"),  # the order in which they come
+        ("a = deque([1])", "a = deque([1], 3)"),
+        ("a = Counter()", "a = {}"),
+        ("a = [1, [2]]", "a = [[1], 2]"),
+        ("a = 1", "a = 1\nb = 2"),
+        ("a = defaulting([])", "a = defaulting([1])"),
+        ("a = b = 1\ndel b", "b = 1"),
+    ],
+)
+def test_what_a_program_can_tell_apart_is_different(one: str, other: str) -> None:
+    first, second = states(one, other)
+    assert None not in (first, second) and first != second
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "a = iter([1])",
+        "a = {1}",
+        "a = (x for x in [1])",
+        "a = [1].pop",
+        "a = map(int, [1])",
+        "a = [0] * 1000\nb = list(range(1000, 3000))",  # too much to look at
+        "b = 1\na = lambda: b",
+        "a = ValueError()",
+        "a = [[[{1: iter([])}]]]",
+    ],
+)
+def test_what_hides_something_proves_nothing(source: str) -> None:
+    assert states(source) == [None]
 
 
 @pytest.mark.parametrize(
