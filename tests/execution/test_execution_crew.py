@@ -75,6 +75,9 @@ def test_sealed_programs_and_tests_of_the_next_problem_find_their_processes(work
 def test_others_leave_none(worker: Worker) -> None:
     kept = run(worker, SEALED, [LITERAL])
     assert run(worker, OWN, [LITERAL]) == kept
+    spoiling = "import sys\nsys.spoilt = True\ndef f(x): return x + 1"
+    looking = "import sys\ndef f(x): return x + 1 + hasattr(sys, 'spoilt')"
+    assert run(worker, [spoiling, looking], [LITERAL]) == kept
     judged = run(worker, OWN, [JUDGED_ALONE])
     assert judged == kept  # the test imports sys: its judge is not to meet another program
     alone = run(worker, SEALED, ["try:\n    assert f(1).real == 2\nexcept f.__class__:\n    pass", LITERAL])

@@ -170,8 +170,8 @@ def f(x):
 ENDING = """
 def f(x):
     n = 0
-    for _ in [0] * 3_000_000:
-        while n:
+    for _ in [0] * 2_000_000:
+        while int(n):
             pass
     return 1
 ---
@@ -354,6 +354,7 @@ def test_equal_states_are_equal(source: str) -> None:
     [
         ("a = [0]\nb = [0]", "a = [0]\nb = a"),  # one object or two
         ("a = [[0], [0]]", "a = [[0]] * 2"),
+        ("a = [0]\nb = [0]\nc = a", "a = [0]\nb = [0]\nc = b"),
         ("a = 1", "a = True"),
         ("a = 1", "a = 1.0"),
         ("a = 0.0", "a = -0.0"),
