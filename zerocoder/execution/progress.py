@@ -137,11 +137,11 @@ class Progress:
             pairs = zip(self._order(number), outcomes, strict=True)
             met = {cell: Outcome(Verdict(o[0]), int(o[1])) for cell, o in pairs if o is not None}
             taken.append((self.rows[number], bool(has_ended), met))
+        unmet = None if self._waits else Outcome(Verdict.CANCELLED, 0)
         for row, has_ended, met in taken:
             row.has_ended = row.has_ended or has_ended
             row.fresh.update(met)
-            for cell in row.open_cells:
-                row.cells[cell] = met.get(cell, None if self._waits else Outcome(Verdict.CANCELLED, 0))
+            row.cells = [met.get(cell, unmet) if known is None else known for cell, known in enumerate(row.cells)]
         return numbers[len(reached) :]
 
     def write_infra(self, numbers: list[int]) -> None:
@@ -153,18 +153,16 @@ class Progress:
         """Opens what is to be run yet: what waited, then what was late, where it gets more time. False at the end."""
         if self._round is Round.AGAIN:
             return False
-        self._num_ended = [
-            sum(len(row.program.places) for row in self.rows if (outcome := row.cells[test]) and outcome.ended)
-            for test in range(len(self.tests))
-        ]
         if self._round is Round.FIRST and not self.idle:
             self._round = Round.REST
+            self._count_ended()
             return True
         self._round = Round.AGAIN
         budget = self._second_budget()
         if budget <= self.cpu_seconds:
             return False
         self.cpu_seconds = budget
+        self._count_ended()
         for row in self.rows:
             if any(o is not None and self._is_late(o) for o in row.cells):
                 row.cells = [
@@ -189,6 +187,12 @@ class Progress:
                 and outcome.verdict not in _NEVER_CACHED
                 and outcome.micros < FOR_GOOD  # how long a program sleeps says nothing about the next time
             )
+
+    def _count_ended(self) -> None:
+        self._num_ended = [
+            sum(len(row.program.places) for row in self.rows if (outcome := row.cells[test]) and outcome.ended)
+            for test in range(len(self.tests))
+        ]
 
     @property
     def _waits(self) -> bool:
@@ -228,10 +232,10 @@ class Progress:
         return any(2 * self._num_ended[cell] >= num_programs for cell in (first, *late))
 
     def _settle_without_running(self, job: Job) -> None:
-        known_rows = [place for row in self.rows for place in row.program.places]
-        known_columns = [place for test in self.tests for place in test.places]
-        self.matrix[np.setdiff1d(np.arange(len(job.programs)), known_rows), :] = Verdict.ERROR
-        self.matrix[:, np.setdiff1d(np.arange(len(job.tests)), known_columns)] = Verdict.ERROR
+        known_rows = {place for row in self.rows for place in row.program.places}
+        known_columns = {place for test in self.tests for place in test.places}
+        self.matrix[[n for n in range(len(job.programs)) if n not in known_rows], :] = Verdict.ERROR
+        self.matrix[:, [k for k in range(len(job.tests)) if k not in known_columns]] = Verdict.ERROR
         self.matrix[[n for n, program in enumerate(job.programs) if program is None], :] = Verdict.SKIPPED
         self.matrix[:, [k for k, test in enumerate(job.tests) if test is None]] = Verdict.SKIPPED
 
