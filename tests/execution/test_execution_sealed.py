@@ -207,7 +207,7 @@ def sources(text: str) -> list[str]:
 
 
 def nodes(source: str) -> list[ast.AST]:
-    return list(ast.walk(ast.parse(source)))
+    return sealed.all_nodes(ast.parse(source))
 
 
 @pytest.mark.parametrize("source", sources(SEALED))
@@ -225,6 +225,12 @@ def test_what_could_last_is_not_sealed(source: str) -> None:
 def test_one_thing_that_could_last_is_enough(source: str, harm: str) -> None:
     assert not sealed.is_sealed(nodes(f"{source}\n{harm}"))
     assert not sealed.is_sealed(nodes(f"def h(x):\n    if x:\n        {harm}\n{source}"))
+
+
+@pytest.mark.parametrize("source", sources(SEALED) + sources(UNSEALED))
+def test_all_nodes_are_those_of_ast_walk(source: str) -> None:
+    walked = [node for node in ast.walk(ast.parse(source)) if not isinstance(node, sealed._SYMBOLS)]
+    assert sorted(map(ast.dump, nodes(source))) == sorted(map(ast.dump, walked))
 
 
 def test_modules_offer_what_is_listed_and_none_of_it_is_hidden() -> None:

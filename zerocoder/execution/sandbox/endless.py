@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import ast
 import collections
-import contextlib
 import re
 import signal
 import sys
@@ -183,18 +182,13 @@ class Lookout:
             frame = frame.f_back
         return False
 
-    @contextlib.contextmanager
-    def on(self, source: str) -> Iterator[None]:
-        """While a program runs."""
-        self.source = source
-        try:
-            yield
-        finally:
-            self.source = None
-            self.rest()
+    def end(self) -> None:
+        """The program does not run any more."""
+        self.source = None
+        self.rest()
 
     def rest(self) -> None:
-        """Looks no longer."""
+        """Looks no longer, for now."""
         if self._watched:
             sys.settrace(None)
             for frame in self._watched:

@@ -19,7 +19,7 @@ from . import codec
 from .endless import FILENAME, is_watchable
 from .parts import marshalled
 from .runner import compile_source
-from .sealed import is_sealed
+from .sealed import all_nodes, is_sealed
 from .translation import NotTranslated, translate
 from .wire import FrameStream
 
@@ -75,7 +75,7 @@ def _compiled(source: str, filename: str) -> tuple[ast.Module, types.CodeType | 
 
 def _sealed_nodes(tree: ast.Module) -> list[ast.AST] | None:
     """All nodes of what is parsed, if it is sealed."""
-    nodes = list(ast.walk(tree))
+    nodes = all_nodes(tree)
     return nodes if is_sealed(nodes) else None
 
 

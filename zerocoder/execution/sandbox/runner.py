@@ -76,13 +76,15 @@ def serve(stream: FrameStream, output_bytes: int) -> None:
             os._exit(1)
         elif kind == CALLS:
             (cell,) = CELL.unpack_from(body)
-            with lookout.on(program.source):
-                answer = program.cell(cell, body[CELL.size :])
+            lookout.source = program.source
+            answer = program.cell(cell, body[CELL.size :])
+            lookout.end()
             stream.write(answer)
         elif kind == REMOTE:
             cell, fresh = REMOTE_CELL.unpack_from(body)
-            with lookout.on(program.source):
-                answer = program.remote(cell, fresh, body[REMOTE_CELL.size :])
+            lookout.source = program.source
+            answer = program.remote(cell, fresh, body[REMOTE_CELL.size :])
+            lookout.end()
             stream.write(answer)
         else:
             os._exit(1)

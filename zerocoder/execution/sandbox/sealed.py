@@ -17,7 +17,7 @@ import builtins
 import collections
 import re
 import string
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -109,9 +109,14 @@ _PLAIN_FIELD = re.compile(r"\w*")  # of a format string: a position or a name, a
 
 
 def is_sealed(nodes: Sequence[ast.AST]) -> bool:
-    """Whether a program leaves nothing behind. Takes all nodes of the parsed source, parents first; runs none of it."""
+    """Whether a program leaves nothing behind. Takes all nodes of the parsed source and runs none of it."""
+    if not _KNOWN.issuperset(map(type, nodes)):
+        return False
+    kinds: dict[type[ast.AST], list[Any]] = {}
+    for node in nodes:
+        kinds.setdefault(type(node), []).append(node)
     names = _Names()
-    return all(type(node) in _KNOWN for node in nodes) and names.take_in(nodes) and _Reading(names).harmless(nodes)
+    return names.take_in(kinds) and _Reading(names).harmless(kinds)
 
 
 class _Names:
@@ -122,21 +127,16 @@ class _Names:
         self.types: set[str] = set()  # from typing
         self.others: set[str] = set()
 
-    def take_in(self, nodes: Iterable[ast.AST]) -> bool:
+    def take_in(self, kinds: Mapping[type[ast.AST], Sequence[Any]]) -> bool:
         """False where a name is more than one of these, hidden, or of something that may not be imported."""
-        for node in nodes:
-            kind = type(node)
-            if kind is ast.Name:
-                if type(node.ctx) is not ast.Load:  # type: ignore[attr-defined]
-                    self.others.add(node.id)  # type: ignore[attr-defined]
-            elif isinstance(node, ast.Import):
-                if not all(self._module(alias.name, alias.asname or alias.name) for alias in node.names):
-                    return False
-            elif isinstance(node, ast.ImportFrom):
-                if node.level or not self._members(node.module or "", node.names):
-                    return False
-            elif kind in _BINDING:
-                self.others.update(_bound(node))
+        for node in kinds.get(ast.Import, ()):
+            if not all(self._module(alias.name, alias.asname or alias.name) for alias in node.names):
+                return False
+        for node in kinds.get(ast.ImportFrom, ()):
+            if node.level or not self._members(node.module or "", node.names):
+                return False
+        self.others.update(node.id for node in kinds.get(ast.Name, ()) if type(node.ctx) is not ast.Load)
+        self.others.update(name for kind in _BINDING for node in kinds.get(kind, ()) for name in _bound(node))
         hidden = any(name.startswith("__") for name in (*self.modules, *self.types, *self.others))
         return not (hidden or self.others & (self.modules.keys() | self.types) or self.modules.keys() & self.types)
 
@@ -168,29 +168,30 @@ def _bound(node: ast.AST) -> list[str]:
 
 
 class _Reading:
-    """Looks at every node once, parents first. What a parent vouches for is not looked at by itself."""
+    """Looks at every node once, in an order in which nothing is looked at by itself that another node vouches for."""
 
     def __init__(self, names: _Names) -> None:
         self._names = names
         self._vouched: set[ast.AST] = set()
         self._rules: dict[type[ast.AST], Callable[[Any], bool]] = {
-            ast.Name: self._name,
-            ast.Attribute: self._attribute,
-            ast.Call: self._call,
-            ast.Compare: self._compare,
-            ast.Try: self._try,
             ast.FunctionDef: self._function,
             ast.arg: self._argument,
             ast.AnnAssign: self._annotated,
+            ast.Call: self._call,
+            ast.Compare: self._compare,
+            ast.Try: self._try,
+            ast.Attribute: self._attribute,
+            ast.Name: self._name,
         }
 
-    def harmless(self, nodes: Iterable[ast.AST]) -> bool:
+    def harmless(self, kinds: Mapping[type[ast.AST], Sequence[Any]]) -> bool:
         """Whether nothing that they do lasts."""
-        for node in nodes:
-            rule = self._rules.get(type(node))
-            if rule is not None and node not in self._vouched and not rule(node):
-                return False
-        return True
+        return all(
+            rule(node)
+            for kind, rule in self._rules.items()
+            for node in kinds.get(kind, ())
+            if node not in self._vouched
+        )
 
     def _name(self, node: ast.Name) -> bool:
         name = node.id
@@ -255,6 +256,19 @@ class _Reading:
         if isinstance(node, ast.Constant):
             return node.value is None or node.value is ...
         return isinstance(node, _ANNOTATING)
+
+
+def all_nodes(tree: ast.Module) -> list[ast.AST]:
+    """What `ast.walk` yields, sooner, but for what only says how a node is used (its context, an operator)."""
+    nodes: list[ast.AST] = [tree]
+    for node in nodes:
+        for name in node._fields:
+            value = getattr(node, name, None)
+            if isinstance(value, list):
+                nodes += [item for item in value if isinstance(item, ast.AST) and not isinstance(item, _SYMBOLS)]
+            elif isinstance(value, ast.AST) and not isinstance(value, _SYMBOLS):
+                nodes.append(value)
+    return nodes
 
 
 def _type_asked(node: ast.expr) -> ast.expr | None:
