@@ -66,7 +66,7 @@ def test_sealed_programs_and_tests_of_the_next_problem_find_their_processes(work
     first = run(worker, SEALED, [LITERAL, JUDGED])
     assert len(first - planner) == 3  # runner, judge, and the planner, which there was no need for before
     assert run(worker, [source + " + 0" for source in SEALED], [JUDGED, LITERAL]) == first
-    worker.send((warden.REST,))
+    worker.send((warden.REST,), answered=False)
     worker.send((warden.PLAN, [], [], ""))  # answered when the rest is over
     answered(worker)
     assert not first & left(worker)

@@ -52,8 +52,9 @@ def g(n):
         yield n
 def f(x): return next(g(x)) if type(x) is int else "{:>4}|{name}".format(x, name="a").encode("utf-8")
 ---
-import re
+import re, statistics
 from itertools import *
+def g(x): return statistics.median(x) if x else input("none ")
 def f(x):
     if __name__ == "__main__": f(1)
     return [m.group(0) for m in re.finditer(r"a+", x)] + list(islice(count(), 3))
@@ -154,7 +155,7 @@ def f(x): return ｅｖａｌ("1")
 ---
 def f(x): return open("a")
 ---
-def f(x): return input()
+def f(x): return help()
 ---
 def f(x): return id(x)
 ---

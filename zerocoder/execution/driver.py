@@ -31,6 +31,8 @@ from zerocoder.execution.worker import Worker, WorkerDied
 from zerocoder.problems import ZeroCoderError
 
 _MAX_START_FAILURES = 3
+_AHEAD = 2
+"""Tasks that a worker holds at a time: it has the next one when it is done, rather than wait for the trainer."""
 
 Result = Future[NDArray[np.int8]]
 
@@ -50,7 +52,8 @@ class Driver:
         self._salt = salt
         self._schedule = Schedule()
         self._futures: dict[int, Result] = {}
-        self._busy: dict[Worker, tuple[Task, float]] = {}  # with the moment it counts as hung
+        self._busy: dict[Worker, deque[Task]] = {}  # what each holds: one that it is on, others that wait
+        self._deadlines: dict[Worker, float] = {}  # of these workers, the moment each counts as hung
         self._num_start_failures = 0
         self._stopping = False
         self._commands: deque[tuple[Callable[[], None], Future[Any] | None]] = deque()
@@ -151,8 +154,9 @@ class Driver:
         """Drops a job and the workers that are on it, which may be anywhere in their work."""
         self._futures.pop(number, None)
         self._schedule.drop(number)
-        for worker in [worker for worker, (task, _) in self._busy.items() if task.job == number]:
-            self._remove(worker)
+        for worker in [worker for worker, (task, *_) in self._busy.items() if task.job == number]:
+            for task in self._remove(worker)[1:]:
+                self._schedule.give_back(task)
 
     def _report_ready(self, future: Future[str]) -> None:
         try:
@@ -191,26 +195,37 @@ class Driver:
             self._schedule.give_up()
 
     def _hand_out(self) -> None:
-        for worker in [worker for worker in self.workers if worker not in self._busy]:
-            task = self._schedule.next_task(worker.held)
-            if task is None:
-                return
-            self._busy[worker] = (task, time.monotonic() + self._schedule.deadline_seconds(task))
+        """Gives every worker something to do, and while there is plenty something to go on with."""
+        for num_held in range(_AHEAD):
+            for worker in [worker for worker in self.workers if len(self._busy.get(worker, ())) == num_held]:
+                if num_held and not self._schedule.has_waiting(len(self.workers)):
+                    return  # the last ones are for who has nothing to do
+                task = self._schedule.next_task(worker.held)
+                if task is None:
+                    return
+                self._send(worker, task)
+
+    def _send(self, worker: Worker, task: Task) -> None:
+        if worker not in self._busy:
+            self._busy[worker] = deque()
             self._selector.register(worker, selectors.EVENT_READ)
-            try:
-                worker.send(self._schedule.request(task, worker.held))
-            except WorkerDied:
-                self._lose(worker)
-                continue
-            if task.rows is not None:
-                worker.held = task.job
+            self._deadlines[worker] = time.monotonic() + self._schedule.deadline_seconds(task)
+        self._busy[worker].append(task)
+        try:
+            sent = worker.send(self._schedule.request(task, worker.held))
+        except WorkerDied:
+            self._lose(worker)
+            return
+        if not sent:
+            self._schedule.give_back(self._busy[worker].pop())
+        elif task.rows is not None:
+            worker.held = task.job
 
     def _wait(self) -> None:
         """Waits for a command, an answer, or the first worker that is overdue."""
         if not self._busy:
             self._rest()
-        deadlines = [deadline for _, deadline in self._busy.values()]
-        timeout = max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
+        timeout = max(0.0, min(self._deadlines.values()) - time.monotonic()) if self._deadlines else None
         for key, _ in self._selector.select(timeout):
             if key.fileobj is self._wake_reader:
                 with contextlib.suppress(BlockingIOError):
@@ -219,20 +234,23 @@ class Driver:
                 assert isinstance(key.fileobj, Worker)
                 self._take_in(key.fileobj)
         now = time.monotonic()
-        for worker in [worker for worker, (_, deadline) in self._busy.items() if deadline <= now]:
+        for worker in [worker for worker, deadline in self._deadlines.items() if deadline <= now]:
             self._lose(worker)
 
     def _take_in(self, worker: Worker) -> None:
+        held = self._busy[worker]
         try:
-            answer = worker.receive()
-            if answer is ...:
-                return
-            self._schedule.finish(self._busy[worker][0], answer)
+            while held and (answer := worker.receive()) is not ...:
+                self._schedule.finish(held[0], answer)
+                held.popleft()
+                if held:
+                    self._deadlines[worker] = time.monotonic() + self._schedule.deadline_seconds(held[0])
         except (WorkerDied, ValueError, LookupError, TypeError):
             self._lose(worker)
             return
-        del self._busy[worker]
-        self._selector.unregister(worker)
+        if not held:
+            del self._busy[worker], self._deadlines[worker]
+            self._selector.unregister(worker)
 
     def _announce(self) -> None:
         for number, job in self._schedule.take_done():
@@ -250,16 +268,21 @@ class Driver:
                 future.set_exception(error)
 
     def _lose(self, worker: Worker) -> None:
-        """A worker died, hangs or answers nonsense: its task goes back."""
-        task, _ = self._busy[worker]
-        self._remove(worker)
+        """A worker died, hangs or answers nonsense: its tasks go back."""
+        task, *others = self._remove(worker)
         self._schedule.lost(task, time.monotonic(), worker.started)
+        for other in others:
+            self._schedule.give_back(other)
 
-    def _remove(self, worker: Worker) -> None:
+    def _remove(self, worker: Worker) -> list[Task]:
+        """Ends a worker. Returns what it held, first what it was on."""
         self.workers.remove(worker)
-        if self._busy.pop(worker, None) is not None:
+        held = self._busy.pop(worker, deque())
+        if held:
+            del self._deadlines[worker]
             self._selector.unregister(worker)
         worker.kill()
+        return list(held)
 
     def _rest(self) -> None:
         """Lets idle workers end the judges they keep between the programs of a job."""
@@ -268,7 +291,7 @@ class Driver:
             if worker.held is not None:
                 worker.held = None
                 try:
-                    worker.send((warden.REST,))
+                    worker.send((warden.REST,), answered=False)
                 except WorkerDied:
                     self._remove(worker)
 

@@ -90,6 +90,15 @@ class Schedule:
             del self._rows[job]
         return task
 
+    def has_waiting(self, number: int) -> bool:
+        """Whether at least so many tasks are not handed out."""
+        waiting = len(self._retries) + len(self._unplanned)
+        for tasks in self._rows.values():
+            if waiting >= number:
+                break
+            waiting += len(tasks)
+        return waiting >= number
+
     def request(self, task: Task, held: int | None) -> tuple[Any, ...]:
         """What to send to a worker that holds the tests of job `held`."""
         job = self._jobs[task.job]
@@ -140,6 +149,11 @@ class Schedule:
         else:
             job.write_infra(task.rows)
         self._count_down(task.job)
+
+    def give_back(self, task: Task) -> None:
+        """A worker is gone that had not begun a task yet."""
+        if task.job in self._jobs:
+            self._retries.append(task)
 
     def give_up(self) -> None:
         """No worker can be had: what is not done stays INFRA."""

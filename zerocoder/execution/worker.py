@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ _START_SECONDS = 60.0
 _SEND_SECONDS = 60.0
 _END_SECONDS = 3.0
 _MAX_ANSWER = 256 << 20
+_MAX_WAITING = 64 << 10  # bytes that surely fit the connection's buffer
 # The package is loaded on its own, not as zerocoder.execution.sandbox: that would import numpy.
 _BOOTSTRAP = (
     "import sys; sys.path.insert(0, sys.argv[1]); from sandbox import guard; del sys.path[0]; "
@@ -55,7 +57,8 @@ class Worker:
         finally:
             theirs.close()
         self._inbox = FrameBuffer(_MAX_ANSWER)
-        self._ticket = 0
+        self._num_sent = 0
+        self._unanswered: deque[int] = deque()  # numbers of requests
         self.isolation = ""  # known when it is ready
         self.started = time.monotonic()
         self.held: int | None = None  # the job of the current run whose tests the worker holds
@@ -89,40 +92,56 @@ class Worker:
             )
         self.isolation = str(hello["isolation"])
 
-    def send(self, request: tuple[Any, ...]) -> None:
-        """Hands over one request. Raises WorkerDied."""
-        self._ticket += 1
+    def send(self, request: tuple[Any, ...], answered: bool = True) -> bool:
+        """Hands over one request, which is to be answered or not. Raises WorkerDied.
+
+        One that finds others before it waits there until they are done. False where it is too large for that, so that
+        the caller would have to wait as well: it was not sent.
+        """
+        payload = framed(marshal.dumps((self._num_sent, *request)))
+        if self._unanswered and len(payload) > _MAX_WAITING:
+            return False
         try:
             self._socket.settimeout(_SEND_SECONDS)
-            self._socket.sendall(framed(marshal.dumps((self._ticket, *request))))
+            self._socket.sendall(payload)
         except OSError as error:
             raise WorkerDied("a worker does not listen") from error
+        if answered:
+            self._unanswered.append(self._num_sent)
+        self._num_sent += 1
+        return True
 
     def receive(self) -> Any:
-        """What has arrived: the answer to the last request, or `...` while it is incomplete. Never waits.
+        """What has arrived: the answer to the oldest request without one, or `...` while it is incomplete. Never waits.
 
         Raises WorkerDied, also for the answer to any other request.
         """
         try:
+            if (payload := self._inbox.next()) is None:
+                if not self._read():
+                    return ...
+                if (payload := self._inbox.next()) is None:
+                    return ...
+            ticket, answer = json.loads(payload)
+            if not self._unanswered or ticket != self._unanswered.popleft():
+                raise WorkerDied("a worker answers another request")
+            return answer
+        except (Oversized, TypeError, ValueError, RecursionError) as error:
+            raise WorkerDied("a worker answers nonsense") from error
+
+    def _read(self) -> bool:
+        """Takes in what has arrived; False where nothing has. Raises WorkerDied."""
+        try:
             self._socket.setblocking(False)
             data = self._socket.recv(1 << 18)
         except BlockingIOError:
-            return ...
+            return False
         except OSError as error:
             raise WorkerDied("a worker's connection broke") from error
         if not data:
             raise WorkerDied("a worker ended")
         self._inbox.feed(data)
-        try:
-            payload = self._inbox.next()
-            if payload is None:
-                return ...
-            ticket, answer = json.loads(payload)
-            if ticket != self._ticket:
-                raise WorkerDied("a worker answers another request")
-            return answer
-        except (Oversized, TypeError, ValueError, RecursionError) as error:
-            raise WorkerDied("a worker answers nonsense") from error
+        return True
 
     def kill(self) -> None:
         """Ends the worker now, whatever it is doing, and waits until it is gone."""

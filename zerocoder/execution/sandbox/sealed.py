@@ -39,9 +39,10 @@ _BINDING = (ast.arg, ast.FunctionDef, ast.ExceptHandler, ast.Global, ast.Nonloca
 
 _FUNCTIONS = """
     abs all any ascii bin bool bytearray bytes callable chr complex dict divmod enumerate filter float format frozenset
-    hash hex int isinstance issubclass iter len list map max min next oct ord pow print range repr reversed round set
-    slice sorted str sum tuple zip
+    hash hex input int isinstance issubclass iter len list map max min next oct ord pow print range repr reversed round
+    set slice sorted str sum tuple zip
 """
+# There is nothing to be had from `input`: standard input is empty.
 _BUILTINS = frozenset(dir(builtins))
 _ERRORS = {
     name for name in _BUILTINS if isinstance(kind := getattr(builtins, name), type) and issubclass(kind, Exception)
@@ -75,6 +76,10 @@ _MODULES: dict[str, frozenset[str]] = {
         "re": """
             A ASCII DOTALL I IGNORECASE M MULTILINE S VERBOSE X compile escape findall finditer fullmatch match search
             split sub subn
+        """,
+        "statistics": """
+            StatisticsError fmean geometric_mean harmonic_mean mean median median_grouped median_high median_low mode
+            multimode pstdev pvariance quantiles stdev variance
         """,
         "string": """
             ascii_letters ascii_lowercase ascii_uppercase digits hexdigits octdigits printable punctuation whitespace
