@@ -72,6 +72,15 @@ def test_sealed_programs_and_tests_of_the_next_problem_find_their_processes(work
     assert not first & left(worker)
 
 
+def test_requests_wait_for_those_before_them_unless_they_are_large(worker: Worker) -> None:
+    plan = (warden.PLAN, ["def f(x): return x"], [LITERAL], "f")
+    large = (warden.PLAN, ["#" * 100_000], [], "f")
+    assert [worker.send(plan), worker.send(large), worker.send(plan)] == [True, False, True]
+    first = answered(worker)
+    assert first["programs"]["groups"] == [0] and answered(worker) == first
+    assert worker.send(large) and answered(worker)["programs"]["groups"] == [0]
+
+
 def test_others_leave_none(worker: Worker) -> None:
     kept = run(worker, SEALED, [LITERAL])
     assert run(worker, OWN, [LITERAL]) == kept

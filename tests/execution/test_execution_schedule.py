@@ -133,6 +133,22 @@ def test_what_a_worker_did_not_reach_is_handed_out_again_to_two() -> None:
     assert (progress.matrix == Verdict.PASS).all()
 
 
+def test_what_a_lost_worker_had_not_begun_is_handed_out_again_as_it_was() -> None:
+    schedule = Schedule()
+    number = schedule.add(opened(job(2)))
+    assert schedule.has_waiting(1) and not schedule.has_waiting(2)
+    passed(schedule, take(schedule))
+    assert schedule.has_waiting(2) and not schedule.has_waiting(3)
+    begun, waiting = take(schedule, number), take(schedule, number)
+    schedule.lost(begun, now=2.0, started=1.0)
+    schedule.give_back(waiting)
+    again = [take(schedule) for _ in range(2)]
+    assert [(task.rows, task.num_attempts) for task in again] == [([0], 1), ([1], 0)]
+    schedule.drop(number)
+    schedule.give_back(again[1])
+    assert schedule.next_task(None) is None and not schedule.has_waiting(1)
+
+
 def test_dropped_jobs_leave_nothing_behind() -> None:
     schedule = Schedule()
     kept, dropped = schedule.add(opened(job(1))), schedule.add(opened(job(3)))
