@@ -42,6 +42,7 @@ _TOLERATED_BYTES = _MEGABYTE  # allocators breathe
 _MIN_SAMPLES = 6
 _MEMORY_MB = 128  # of a program: enough, and soon taken by those that take all
 _SETTLE_SECONDS = 5.0
+_REST_SECONDS = 0.3
 _LINE_SECONDS = 60.0
 _PIPED_WIDTH = 120
 
@@ -107,8 +108,12 @@ class Surroundings:
         return {folder for folder, _, _ in os.walk(_CGROUPS)}
 
     def census(self, step: int, seconds: float) -> Census:
-        """Judges end a moment after their step: the lowest of some counts is taken."""
-        below = min((_living() for _ in range(3)), key=len)
+        """What workers keep during a step ends a moment after it: the lowest of the counts of some moments is taken."""
+        below = _living()
+        end = time.monotonic() + _REST_SECONDS
+        while time.monotonic() < end:
+            time.sleep(_REST_SECONDS / 10)
+            below = min(below, _living(), key=len)
         everyone = [os.getpid(), *below]
         return Census(
             step=step,
