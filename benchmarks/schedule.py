@@ -60,7 +60,7 @@ def recorded(jobs: Sequence[Job], limits: Limits, isolation: str) -> Costs:
         while (task := schedule.next_task(worker.held)) is not None:
             start = time.perf_counter()
             worker.send(schedule.request(task, worker.held))
-            answer = _answer(worker)
+            answer = answered(worker)
             costs[task.job].setdefault(_key(task), []).append(Outcome(time.perf_counter() - start, answer))
             worker.held = worker.held if task.rows is None else task.job
             schedule.finish(task, answer)
@@ -117,7 +117,8 @@ def _key(task: Task) -> tuple[int, ...]:
     return () if task.rows is None else tuple(task.rows)
 
 
-def _answer(worker: Worker) -> Any:
+def answered(worker: Worker) -> Any:
+    """Waits for a worker's next answer."""
     with selectors.DefaultSelector() as selector:
         selector.register(worker, selectors.EVENT_READ)
         while True:

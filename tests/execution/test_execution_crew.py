@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import selectors
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from execution_helpers import all_gone, as_job, forked, wait_until
 
+from benchmarks.schedule import answered
 from zerocoder.execution import Limits
 from zerocoder.execution.progress import Progress
 from zerocoder.execution.sandbox import crew, warden
@@ -28,15 +27,6 @@ def worker() -> Iterator[Worker]:
     made.wait_ready()
     yield made
     made.kill()
-
-
-def answered(worker: Worker) -> Any:
-    with selectors.DefaultSelector() as selector:
-        selector.register(worker, selectors.EVENT_READ)
-        while True:
-            selector.select()
-            if (answer := worker.receive()) is not ...:
-                return answer
 
 
 def run(worker: Worker, programs: list[str], tests: list[str], limits: Limits | None = None) -> set[int]:

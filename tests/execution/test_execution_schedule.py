@@ -145,6 +145,7 @@ def test_what_a_lost_worker_had_not_begun_is_handed_out_again_as_it_was() -> Non
     again = [take(schedule) for _ in range(2)]
     assert [(task.rows, task.num_attempts) for task in again] == [([0], 1), ([1], 0)]
     schedule.drop(number)
+    assert schedule.deadline_seconds(again[1]) > 0  # a worker may still come to it
     schedule.give_back(again[1])
     assert schedule.next_task(None) is None and not schedule.has_waiting(1)
 

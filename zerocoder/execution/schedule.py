@@ -108,7 +108,9 @@ class Schedule:
 
     def deadline_seconds(self, task: Task) -> float:
         """After this a worker counts as hung."""
-        job = self._jobs[task.job]
+        job = self._jobs.get(task.job)
+        if job is None:  # dropped while it waited at the worker
+            return _PATIENCE_SECONDS
         num_cells = 0 if task.rows is None else len(job.tests) * len(task.rows)
         longest = longest_wall_seconds(job.limits.cpu_seconds)
         if job.grading.checker is not None:

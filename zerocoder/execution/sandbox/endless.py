@@ -88,9 +88,9 @@ def _loops(source: str) -> list[_Loop]:
     loops = []
     for loop in ast.walk(tree):
         if isinstance(loop, ast.While):
-            line = next(_anchors(loop), None)
-            if _does_nothing(loop) or (line is not None and line not in hidden):
-                loops.append(_Loop(loop.lineno, loop.end_lineno or loop.lineno, None if _does_nothing(loop) else line))
+            line = None if _does_nothing(loop) else next(_anchors(loop), 0)
+            if line is None or (line and line not in hidden):
+                loops.append(_Loop(loop.lineno, loop.end_lineno or loop.lineno, line))
     return loops
 
 

@@ -31,10 +31,7 @@ _TRANSPARENT = """
 # And these, where a rule says so.
 _RULED = "Name Attribute Call Compare Try FunctionDef arg AnnAssign"
 _SYMBOLS = (ast.expr_context, ast.boolop, ast.operator, ast.unaryop, ast.cmpop)
-_KNOWN = frozenset(
-    {getattr(ast, name) for name in (_TRANSPARENT + _RULED).split()}
-    | {kind for family in _SYMBOLS for kind in family.__subclasses__()}
-)
+_KNOWN = frozenset(getattr(ast, name) for name in (_TRANSPARENT + _RULED).split())
 _BINDING = (ast.arg, ast.FunctionDef, ast.ExceptHandler, ast.Global, ast.Nonlocal)
 
 _FUNCTIONS = """
@@ -114,7 +111,7 @@ _PLAIN_FIELD = re.compile(r"\w*")  # of a format string: a position or a name, a
 
 
 def is_sealed(nodes: Sequence[ast.AST]) -> bool:
-    """Whether a program leaves nothing behind. Takes all nodes of the parsed source and runs none of it."""
+    """Whether a program leaves nothing behind. Takes `all_nodes` of the parsed source and runs none of it."""
     if not _KNOWN.issuperset(map(type, nodes)):
         return False
     kinds: dict[type[ast.AST], list[Any]] = {}
