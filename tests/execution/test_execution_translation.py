@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zerocoder.execution import Limits
-from zerocoder.execution.sandbox import codec, rows
+from zerocoder.execution.sandbox import codec, planner, rows
 from zerocoder.execution.sandbox.expressions import Evaluation, Undecided
 from zerocoder.execution.sandbox.parts import marshalled
 from zerocoder.execution.sandbox.translation import NotTranslated, translate
@@ -375,3 +375,12 @@ def test_a_translation_says_what_python_says(statements: list[str], last: str) -
         return
     got = rows.checked([0, "v", values], checks)
     assert got in (said, None)
+
+
+def test_tests_of_the_same_calls_and_checks_are_one_and_others_by_their_code() -> None:
+    literal = ["assert f(1) == 2", "x = 1\nassert f(x) == 2", "assert f(1) == 2.0", "assert f(True) == 2"]
+    judged = ["g = f\nassert g(1) == 2", "g=f\nassert g(1)==2  # as above"]
+    broken = ["assert f(1) ==", "__debug__ = 1\nassert f(1) == 2"]
+    planned = planner._tests([*literal, *judged, *broken, literal[0]], "f")
+    assert planned["groups"] == [0, 0, 2, 3, 4, 4, -1, -1, 0]
+    assert [type(plan) for plan in planned["plans"]] == [list, type(None), list, list, bool, *[type(None)] * 4]

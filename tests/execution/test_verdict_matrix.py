@@ -164,10 +164,13 @@ def test_tests_that_are_weak_or_broken(matrix: RunMatrix) -> None:
         "def g():\n    global f\n    f = lambda x: 2\ng()\nassert f(1) == 2",
         "globals()['f'] = lambda x: 2\nassert f(1) == 2",
         "def check(f):\n    assert f(1) == 2\ncheck(f)",
+        "__debug__ = 2\nassert f(1) == 2",
+        "assert f(1) == f(__debug__=1)",
     ]
     right, wrong = matrix([SUCCESSOR, "def f(x): return 0"], tests)
-    assert right == ["PASS", "PASS", "PASS", "FAIL", "ERROR", "ERROR", "ERROR", "ERROR", "PASS", "ERROR", "PASS"]
-    assert wrong == ["PASS", "PASS", "PASS", "FAIL", "ERROR", "ERROR", "ERROR", "ERROR", "FAIL", "ERROR", "FAIL"]
+    common = ["PASS", "PASS", "PASS", "FAIL", "ERROR", "ERROR", "ERROR", "ERROR"]
+    assert right == [*common, "PASS", "ERROR", "PASS", "ERROR", "ERROR"]
+    assert wrong == [*common, "FAIL", "ERROR", "FAIL", "ERROR", "ERROR"]
 
 
 def test_a_program_that_does_not_import_passes_nothing(matrix: RunMatrix) -> None:

@@ -19,7 +19,7 @@ import signal
 import sys
 import time
 import types
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -40,13 +40,17 @@ def is_watchable(source: str, nodes: Sequence[ast.AST]) -> bool:
     """Whether a sealed program, by all of its nodes, has a loop to look at and no function that might call itself."""
     if sys.version_info[:2] not in PYTHONS or len(source) > _MAX_SOURCE_CHARS:
         return False
-    if not any(isinstance(node, ast.While) for node in nodes):
+    kinds = set(map(type, nodes))
+    if ast.While not in kinds or ast.ClassDef in kinds:  # what instances and methods keep is not compared
         return False
+    definitions = (ast.FunctionDef, ast.Assign) if ast.Lambda in kinds else (ast.FunctionDef,)
+    named = ((_function_name(node), node) for node in nodes if isinstance(node, definitions))
+    functions = [(name, node) for name, node in named if name is not None]
+    if not {name for name, _ in functions} & _names_read(nodes):
+        return True  # as of most programs: nothing calls anything of theirs
     mentions: dict[str, set[str]] = {}
-    for node in nodes:
-        if (name := _function_name(node)) is not None:
-            read = (part for part in ast.walk(node) if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Load))
-            mentions.setdefault(name, set()).update(part.id for part in read)
+    for name, node in functions:
+        mentions.setdefault(name, set()).update(_names_read(ast.walk(node)))
     known = {name: names & mentions.keys() for name, names in mentions.items()}
     while leaves := [name for name, names in known.items() if not names]:
         for name in leaves:
@@ -54,6 +58,10 @@ def is_watchable(source: str, nodes: Sequence[ast.AST]) -> bool:
         for names in known.values():
             names.difference_update(leaves)
     return not known
+
+
+def _names_read(nodes: Iterable[ast.AST]) -> set[str]:
+    return {node.id for node in nodes if type(node) is ast.Name and type(node.ctx) is ast.Load}
 
 
 def _function_name(node: ast.AST) -> str | None:

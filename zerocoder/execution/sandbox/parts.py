@@ -44,7 +44,3 @@ def walk(expression: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
         for part in expression:
             if isinstance(part, tuple):
                 yield from walk(part)
-
-
-def kinds(expression: Expression) -> set[str]:
-    return {part[0] for part in walk(expression) if part and isinstance(part[0], str)}

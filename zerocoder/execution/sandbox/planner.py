@@ -4,8 +4,8 @@ Parsing hostile text can cost unbounded time or the interpreter's stack, so it h
 that dies, the worker goes on without a plan, and every program and test is compiled in its own sandbox.
 
 A test that is a straight line of assertions becomes a list of calls and checks (translation.py): the runner gets the
-calls, the warden keeps the checks. Sources are equal when they compile to the same code, line numbers aside. Programs
-that leave nothing behind (sealed.py) may share a runner.
+calls, the warden keeps the checks. Such tests are equal when these are; other sources when they compile to the same
+code, line numbers aside. Programs that leave nothing behind (sealed.py) may share a runner.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from .runner import compile_source
 from .sealed import all_nodes, is_sealed
 from .translation import NotTranslated, translate
 from .wire import FrameStream
+
+_NO_NAME = "__debug__"  # what the compiler, and nothing before it, refuses as the name of a variable
 
 
 def serve(stream: FrameStream, output_bytes: int) -> None:
@@ -41,7 +43,8 @@ def _programs(sources: list[str]) -> dict[str, list[Any]]:
     watched: list[bool] = []
     seen: dict[bytes, int] = {}
     for index, source in enumerate(sources):
-        tree, code = _compiled(source, FILENAME)
+        tree = _parsed(source)
+        code = _compiled(tree, FILENAME)
         group = -1 if code is None else seen.setdefault(code_key(code), index)
         groups.append(group)
         codes.append(marshal.dumps(code).hex() if group == index else None)
@@ -55,26 +58,36 @@ def _tests(sources: list[str], entry: str) -> dict[str, list[Any]]:
     """As for programs; a plan is the encoded calls and checks, or for a judge whether the test is sealed."""
     groups: list[int] = []
     plans: list[Any] = []
-    seen: dict[bytes, int] = {}
+    seen: dict[bytes | tuple[str, ...], int] = {}
     for index, source in enumerate(sources):
-        tree, code = _compiled(source, "<test>")
-        group = -1 if code is None else seen.setdefault(code_key(code), index)
+        tree = _parsed(source)
+        plan = _plan(tree, entry) if _NO_NAME not in source else None
+        code = _compiled(tree, "<test>") if plan is None else None
+        key = tuple(plan) if plan is not None else None if code is None else code_key(code)
+        group = -1 if key is None else seen.setdefault(key, index)
         groups.append(group)
-        plans.append((_plan(tree, entry) or _sealed_nodes(tree) is not None) if group == index else None)
+        plans.append((plan or _sealed_nodes(tree) is not None) if group == index else None)
     return {"groups": groups, "plans": plans}
 
 
-def _compiled(source: str, filename: str) -> tuple[ast.Module, types.CodeType | None]:
-    """What is parsed, and its code, or nothing and None."""
+def _parsed(source: str) -> ast.Module | None:
     try:
-        tree = ast.parse(source)
-        return tree, compile_source(tree, filename)
+        return ast.parse(source)
     except Exception:  # SyntaxError, NUL bytes, lone surrogates, too deep: all the same to the caller
-        return ast.Module([], []), None
+        return None
 
 
-def _sealed_nodes(tree: ast.Module) -> list[ast.AST] | None:
+def _compiled(tree: ast.Module | None, filename: str) -> types.CodeType | None:
+    try:
+        return None if tree is None else compile_source(tree, filename)
+    except Exception:
+        return None
+
+
+def _sealed_nodes(tree: ast.Module | None) -> list[ast.AST] | None:
     """All nodes of what is parsed, if it is sealed."""
+    if tree is None:
+        return None
     nodes = all_nodes(tree)
     return nodes if is_sealed(nodes) else None
 
@@ -89,12 +102,13 @@ def _without_lines(code: types.CodeType) -> types.CodeType:
     return code.replace(co_linetable=b"", co_firstlineno=1, co_filename="", co_consts=constants)
 
 
-def _plan(tree: ast.Module, entry: str) -> list[str] | None:
+def _plan(tree: ast.Module | None, entry: str) -> list[str] | None:
     """The calls, marshalled, in hexadecimal digits, and the checks as the codec writes them."""
+    if tree is None:
+        return None
     try:
         calls, checks = translate(tree, entry)
         written, encoded = marshalled(calls), codec.dumps(checks)
-        codec.loads(encoded)
     except (NotTranslated, codec.Unsupported, ValueError):
         return None
     return [written.hex(), encoded.decode("ascii")]

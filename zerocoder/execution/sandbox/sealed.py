@@ -1,10 +1,15 @@
 """Which programs leave nothing behind in the process that runs them, so that another one may run there after them.
 
-A sealed program is made of plain functions over plain values. It can change what it made itself and what it was given,
-and those end with its namespace; modules, classes, frames and the interpreter's own state are out of its reach, and
-nothing of it runs later than it is asked to (no class with a finaliser, no generator that could do something when it is
-collected). All of that is decided by what a source does not contain: whatever is not on the lists below, for a good
-reason or for none, makes a program one that gets a process of its own.
+A sealed program is made of plain functions over plain values, and of classes that are no more than that. It can change
+what it made itself and what it was given, and those end with its namespace; modules, others' classes, frames and the
+interpreter's own state are out of its reach, and nothing of it runs later than it is asked to (no class with a
+finaliser, no generator that could do something when it is collected). All of that is decided by what a source does not
+contain: whatever is not on the lists below, for a good reason or for none, makes a program one that gets a process of
+its own.
+
+A class is called by its name and is nothing else to a program, so a method gets an instance of its own class as its
+first argument; attributes are set on that alone. No other attribute is read than the listed ones, and those that
+nothing has but instances of such classes.
 
 This keeps programs of one problem apart from each other and nothing else: sealed or not, a program runs behind the same
 isolation and learns no expected value.
@@ -15,8 +20,11 @@ from __future__ import annotations
 import ast
 import builtins
 import collections
+import functools
+import importlib
 import re
 import string
+import types
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
@@ -29,10 +37,15 @@ _TRANSPARENT = """
     FormattedValue JoinedStr Constant Subscript Starred List Tuple Slice
 """
 # And these, where a rule says so.
-_RULED = "Name Attribute Call Compare Try FunctionDef arg AnnAssign"
+_RULED = "Name Attribute Call Compare Try FunctionDef ClassDef arg AnnAssign"
 _SYMBOLS = (ast.expr_context, ast.boolop, ast.operator, ast.unaryop, ast.cmpop)
 _KNOWN = frozenset(getattr(ast, name) for name in (_TRANSPARENT + _RULED).split())
 _BINDING = (ast.arg, ast.FunctionDef, ast.ExceptHandler, ast.Global, ast.Nonlocal)
+_LITERAL = (ast.Constant, ast.List, ast.Tuple, ast.Set, ast.Dict, ast.UnaryOp)
+
+# What a class may answer to, all of it when it is asked to.
+_ASKED = "init repr str bool len contains getitem setitem iter next call eq ne lt le gt ge hash add sub mul neg"
+_SPECIAL_METHODS = frozenset(f"__{name}__" for name in _ASKED.split())
 
 _FUNCTIONS = """
     abs all any ascii bin bool bytearray bytes callable chr complex dict divmod enumerate filter float format frozenset
@@ -107,6 +120,17 @@ _METHODS = frozenset(
 )
 
 
+def _of_others() -> frozenset[str]:
+    """The attributes of whatever a program might come by, but for what is listed and what is but data."""
+    listed = [getattr(importlib.import_module(module), name, None) for module in _MODULES for name in _MODULES[module]]
+    found = [*listed, *vars(builtins).values(), *vars(types).values(), functools.lru_cache(repr), re.finditer("", "")]
+    found += [functools.cmp_to_key(max)(1), iter([]), iter({}), {}.items(), iter(int, 1)]
+    names = {name for value in found for owner in (value, type(value)) for name in dir(owner)}
+    return frozenset(names - _METHODS - _DATA)
+
+
+_DATA = {"name", "value", "start", "end", "text"}  # of exceptions
+_OF_OTHERS = _of_others()
 _PLAIN_FIELD = re.compile(r"\w*")  # of a format string: a position or a name, and nothing of it
 
 
@@ -127,6 +151,8 @@ class _Names:
     def __init__(self) -> None:
         self.modules: dict[str, str] = {}  # by the name that an import gives them
         self.types: set[str] = set()  # from typing
+        self.classes: set[str] = set()
+        self.selves: set[str] = set()  # what methods call the instance they were called on
         self.others: set[str] = set()
 
     def take_in(self, kinds: Mapping[type[ast.AST], Sequence[Any]]) -> bool:
@@ -137,10 +163,22 @@ class _Names:
         for node in kinds.get(ast.ImportFrom, ()):
             if node.level or not self._members(node.module or "", node.names):
                 return False
+        methods: set[ast.AST] = set()
+        for node in kinds.get(ast.ClassDef, ()):
+            self.classes.add(node.name)
+            for method in _methods(node):
+                first = method.args.posonlyargs + method.args.args
+                if not first:
+                    return False
+                self.selves.add(first[0].arg)
+                methods.update((first[0], *([method] if method.name in _SPECIAL_METHODS else [])))
         self.others.update(node.id for node in kinds.get(ast.Name, ()) if type(node.ctx) is not ast.Load)
-        self.others.update(name for kind in _BINDING for node in kinds.get(kind, ()) for name in _bound(node))
-        hidden = any(name.startswith("__") for name in (*self.modules, *self.types, *self.others))
-        return not (hidden or self.others & (self.modules.keys() | self.types) or self.modules.keys() & self.types)
+        self.others.update(
+            name for kind in _BINDING for node in kinds.get(kind, ()) if node not in methods for name in _bound(node)
+        )
+        groups = (self.modules.keys(), self.types, self.classes, self.selves, self.others)
+        different = set().union(*groups)
+        return len(different) == sum(map(len, groups)) and not any(name.startswith("__") for name in different)
 
     def _module(self, name: str, alias: str) -> bool:
         return (name in _MODULES or name == "typing") and self.modules.setdefault(alias, name) == name
@@ -157,6 +195,10 @@ class _Names:
             return module in _STARRED
         self.others.update(bound)
         return _MODULES.get(module, frozenset()).issuperset(names)
+
+
+def _methods(node: ast.ClassDef) -> list[ast.FunctionDef]:
+    return [part for part in node.body if isinstance(part, ast.FunctionDef)]
 
 
 def _bound(node: ast.AST) -> list[str]:
@@ -176,6 +218,7 @@ class _Reading:
         self._names = names
         self._vouched: set[ast.AST] = set()
         self._rules: dict[type[ast.AST], Callable[[Any], bool]] = {
+            ast.ClassDef: self._class,
             ast.FunctionDef: self._function,
             ast.arg: self._argument,
             ast.AnnAssign: self._annotated,
@@ -197,23 +240,28 @@ class _Reading:
 
     def _name(self, node: ast.Name) -> bool:
         name = node.id
-        if name in self._names.modules or name in self._names.types:
-            return False  # but in front of a dot, or in an annotation
+        if name in self._names.modules or name in self._names.types or name in self._names.classes:
+            return False  # but in front of a dot, in an annotation, or where it is called
         return name in _FREE_BUILTINS or name == "__name__" or not (name in _BUILTINS or name.startswith("__"))
 
     def _attribute(self, node: ast.Attribute) -> bool:
         if not isinstance(node.ctx, ast.Load):
-            return False
+            own = isinstance(node.value, ast.Name) and node.value.id in self._names.selves
+            return own and isinstance(node.ctx, ast.Store) and not node.attr.startswith("__")
         if (module := self._module_named(node.value)) is not None:
             self._vouched.add(node.value)
             return node.attr in _MODULES.get(module, ())
-        return node.attr in _METHODS
+        return node.attr in _METHODS or not (node.attr.startswith("__") or node.attr in _OF_OTHERS)
 
     def _module_named(self, node: ast.expr) -> str | None:
         return self._names.modules.get(node.id) if isinstance(node, ast.Name) else None
 
+    def _class(self, node: ast.ClassDef) -> bool:
+        """Methods, and literals that all instances share."""
+        return not (node.bases or node.keywords or node.decorator_list) and all(map(_is_plain_part, node.body))
+
     def _call(self, node: ast.Call) -> bool:
-        """A format string that reads nothing, a codec that is there: the only calls of these methods."""
+        """Of a class; of a format string that reads nothing, with a codec that is there, and of these methods no other."""
         function = node.func
         if isinstance(function, ast.Attribute):
             if function.attr == "format" and _reads_nothing(function.value):
@@ -221,6 +269,8 @@ class _Reading:
             elif function.attr in _BY_CODEC and not node.keywords:
                 if all(isinstance(arg, ast.Constant) and arg.value in _CODECS for arg in node.args):
                     self._vouched.add(function)
+        elif isinstance(function, ast.Name) and function.id in self._names.classes:
+            self._vouched.add(function)
         return True
 
     def _compare(self, node: ast.Compare) -> bool:
@@ -260,7 +310,17 @@ class _Reading:
         return isinstance(node, _ANNOTATING)
 
 
-def all_nodes(tree: ast.Module) -> list[ast.AST]:
+def _is_plain_part(part: ast.stmt) -> bool:
+    """Whether a statement in the body of a class does no more than define."""
+    if isinstance(part, ast.FunctionDef):
+        return not part.decorator_list
+    value = part.value if isinstance(part, (ast.Assign, ast.AnnAssign, ast.Expr)) else None
+    if value is None:
+        return isinstance(part, (ast.AnnAssign, ast.Pass))
+    return all(isinstance(node, _LITERAL) for node in all_nodes(value))
+
+
+def all_nodes(tree: ast.AST) -> list[ast.AST]:
     """What `ast.walk` yields, sooner, but for what only says how a node is used (its context, an operator)."""
     nodes: list[ast.AST] = [tree]
     for node in nodes:

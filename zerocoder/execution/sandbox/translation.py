@@ -21,7 +21,7 @@ from typing import Any
 
 from . import codec
 from .expressions import FUNCTIONS, ITERATING, KEYWORDS, METHODS, TYPES, VIEWS, Evaluation, Expression, Kind
-from .parts import Call, kinds, mutable_parts, mutable_within, walk
+from .parts import Call, mutable_parts, mutable_within, walk
 
 ASSERT, LET = "assert", "let"
 _LOADS = "json.loads"  # what the name of that function means
@@ -37,6 +37,10 @@ _BINARY: dict[type[ast.operator], str] = {
     ast.BitAnd: "&", ast.BitOr: "|", ast.BitXor: "^",
 }  # fmt: skip
 _UNARY: dict[type[ast.unaryop], str] = {ast.USub: "-", ast.UAdd: "+", ast.Invert: "~", ast.Not: "not"}
+
+_LITERALS = {ast.Constant, ast.List, ast.Tuple, ast.Set, ast.Dict, ast.UnaryOp, ast.BinOp}
+"""What can be a literal as a whole; an attempt at anything else costs more than the rest of a test."""
+_OPEN = (Kind.VALUE, Kind.NAME, Kind.TYPE)  # what depends on calls, or is no value
 
 Check = tuple[Any, ...]  # (ASSERT, expression) or (LET, name, expression)
 
@@ -143,6 +147,8 @@ class _Translation:
 
     def expression(self, node: ast.expr) -> Expression:
         """An expression, evaluated already where it does not depend on calls."""
+        if type(node) not in _LITERALS:
+            return self._folded(self._translated(node))
         try:
             constant = ast.literal_eval(node)
         except (ValueError, TypeError):
@@ -158,7 +164,8 @@ class _Translation:
         return rule(self, node)
 
     def _folded(self, expression: Expression) -> Expression:
-        return expression if kinds(expression) & {Kind.VALUE, Kind.NAME, Kind.TYPE} else self._evaluated(expression)
+        is_open = any(part and part[0] in _OPEN for part in walk(expression))
+        return expression if is_open else self._evaluated(expression)
 
     @contextlib.contextmanager
     def _without_calls(self) -> Iterator[None]:
