@@ -24,6 +24,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
+from .sealed import all_nodes
+
 PYTHONS = ((3, 11),)
 """Versions under which the tests of this file have passed: where a line begins is an interpreter's own affair."""
 SIGNAL = signal.SIGUSR1
@@ -50,7 +52,7 @@ def is_watchable(source: str, nodes: Sequence[ast.AST]) -> bool:
         return True  # as of most programs: nothing calls anything of theirs
     mentions: dict[str, set[str]] = {}
     for name, node in functions:
-        mentions.setdefault(name, set()).update(_names_read(ast.walk(node)))
+        mentions.setdefault(name, set()).update(_names_read(all_nodes(node)))
     known = {name: names & mentions.keys() for name, names in mentions.items()}
     while leaves := [name for name, names in known.items() if not names]:
         for name in leaves:

@@ -39,6 +39,7 @@ _TRANSPARENT = """
 # And these, where a rule says so.
 _RULED = "Name Attribute Call Compare Try FunctionDef ClassDef arg AnnAssign"
 _SYMBOLS = (ast.expr_context, ast.boolop, ast.operator, ast.unaryop, ast.cmpop)
+_LEAVES = {ast.Name, ast.Constant}  # most of all nodes: nothing is in them but symbols
 _KNOWN = frozenset(getattr(ast, name) for name in (_TRANSPARENT + _RULED).split())
 _BINDING = (ast.arg, ast.FunctionDef, ast.ExceptHandler, ast.Global, ast.Nonlocal)
 _LITERAL = (ast.Constant, ast.List, ast.Tuple, ast.Set, ast.Dict, ast.UnaryOp)
@@ -120,6 +121,9 @@ _METHODS = frozenset(
 )
 
 
+_DATA = {"name", "value", "start", "end", "text"}  # of exceptions
+
+
 def _of_others() -> frozenset[str]:
     """The attributes of whatever a program might come by, but for what is listed and what is but data."""
     listed = [getattr(importlib.import_module(module), name, None) for module in _MODULES for name in _MODULES[module]]
@@ -129,7 +133,6 @@ def _of_others() -> frozenset[str]:
     return frozenset(names - _METHODS - _DATA)
 
 
-_DATA = {"name", "value", "start", "end", "text"}  # of exceptions
 _OF_OTHERS = _of_others()
 _PLAIN_FIELD = re.compile(r"\w*")  # of a format string: a position or a name, and nothing of it
 
@@ -163,19 +166,19 @@ class _Names:
         for node in kinds.get(ast.ImportFrom, ()):
             if node.level or not self._members(node.module or "", node.names):
                 return False
-        methods: set[ast.AST] = set()
+        known: set[ast.AST] = set()
         for node in kinds.get(ast.ClassDef, ()):
             self.classes.add(node.name)
-            for method in _methods(node):
-                first = method.args.posonlyargs + method.args.args
-                if not first:
+            for method in (part for part in node.body if isinstance(part, ast.FunctionDef)):
+                if not (positional := method.args.posonlyargs + method.args.args):
                     return False
-                self.selves.add(first[0].arg)
-                methods.update((first[0], *([method] if method.name in _SPECIAL_METHODS else [])))
+                self.selves.add(positional[0].arg)
+                known.add(positional[0])
+                if method.name in _SPECIAL_METHODS:
+                    known.add(method)
         self.others.update(node.id for node in kinds.get(ast.Name, ()) if type(node.ctx) is not ast.Load)
-        self.others.update(
-            name for kind in _BINDING for node in kinds.get(kind, ()) if node not in methods for name in _bound(node)
-        )
+        binding = (node for kind in _BINDING for node in kinds.get(kind, ()) if node not in known)
+        self.others.update(name for node in binding for name in _bound(node))
         groups = (self.modules.keys(), self.types, self.classes, self.selves, self.others)
         different = set().union(*groups)
         return len(different) == sum(map(len, groups)) and not any(name.startswith("__") for name in different)
@@ -195,10 +198,6 @@ class _Names:
             return module in _STARRED
         self.others.update(bound)
         return _MODULES.get(module, frozenset()).issuperset(names)
-
-
-def _methods(node: ast.ClassDef) -> list[ast.FunctionDef]:
-    return [part for part in node.body if isinstance(part, ast.FunctionDef)]
 
 
 def _bound(node: ast.AST) -> list[str]:
@@ -261,7 +260,7 @@ class _Reading:
         return not (node.bases or node.keywords or node.decorator_list) and all(map(_is_plain_part, node.body))
 
     def _call(self, node: ast.Call) -> bool:
-        """Of a class; of a format string that reads nothing, with a codec that is there, and of these methods no other."""
+        """Of a class; of a format string that reads nothing, with a codec that is there: the only calls of these."""
         function = node.func
         if isinstance(function, ast.Attribute):
             if function.attr == "format" and _reads_nothing(function.value):
@@ -324,9 +323,11 @@ def all_nodes(tree: ast.AST) -> list[ast.AST]:
     """What `ast.walk` yields, sooner, but for what only says how a node is used (its context, an operator)."""
     nodes: list[ast.AST] = [tree]
     for node in nodes:
+        if type(node) in _LEAVES:
+            continue
         for name in node._fields:
             value = getattr(node, name, None)
-            if isinstance(value, list):
+            if type(value) is list:
                 nodes += [item for item in value if isinstance(item, ast.AST) and not isinstance(item, _SYMBOLS)]
             elif isinstance(value, ast.AST) and not isinstance(value, _SYMBOLS):
                 nodes.append(value)
