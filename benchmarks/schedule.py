@@ -1,14 +1,16 @@
 """How busy many workers would be: the real scheduler, with the costs of a real step, on a simulated clock.
 
 `recorded` runs jobs on one real worker, task by task, and keeps what each task took and answered. `replay` hands the
-same tasks to any number of simulated workers in the order in which `zerocoder.execution.schedule` gives them out; no
-program runs. The trainer's side is one process that sends and takes in one message at a time: its work is
-measured while it is done for the replay (bookkeeping and the encoding of messages) and put on the clock too.
+same tasks to any number of simulated workers in the order in which `zerocoder.execution.schedule` gives them out, the
+next one ahead while there is plenty, as `zerocoder.execution.driver` does; no program runs. The trainer's side is one
+process that sends and takes in one message at a time: its work is measured while it is done for the replay (bookkeeping
+and the encoding of messages) and put on the clock too.
 """
 
 from __future__ import annotations
 
 import heapq
+import itertools
 import json
 import marshal
 import selectors
@@ -17,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from zerocoder.execution import Job, Limits
+from zerocoder.execution import Job, Limits, driver
 from zerocoder.execution.progress import Progress
 from zerocoder.execution.schedule import Schedule, Task
 from zerocoder.execution.worker import Worker
@@ -69,39 +71,66 @@ def recorded(jobs: Sequence[Job], limits: Limits, isolation: str) -> Costs:
     return costs
 
 
+class _Simulated:
+    """A worker on the clock: does what it holds in turn."""
+
+    def __init__(self) -> None:
+        self.held: int | None = None  # the job whose tests it has
+        self.num_tasks = 0
+        self.free_at = 0.0
+
+    def take(self, task: Task, now: float, seconds: float) -> float:
+        """The moment at which a task ends that is sent now."""
+        self.held = self.held if task.rows is None else task.job
+        self.num_tasks += 1
+        self.free_at = max(self.free_at, now) + seconds
+        return self.free_at
+
+
 def replay(jobs: Sequence[Job], limits: Limits, costs: Costs, num_workers: int) -> Replay:
-    """The jobs, whose outcomes are known, on `num_workers` simulated workers."""
+    """The jobs, whose outcomes are known, on `num_workers` simulated workers, handed out as the driver does it."""
     schedule = _opened(jobs, limits)
     outcomes = [{key: iter(rounds) for key, rounds in job.items()} for job in costs]
-    held: list[int | None] = [None] * num_workers
-    idle = list(range(num_workers))
-    running: list[tuple[float, int, Task, Outcome]] = []  # a heap: when it ends, on which worker
+    workers = [_Simulated() for _ in range(num_workers)]
+    running: list[tuple[float, int, _Simulated, Task, Any]] = []  # a heap: when it ends
+    numbers = itertools.count()  # no two entries are compared further
     now = busy = trainer = 0.0
+
+    def hand_out() -> None:
+        nonlocal now, busy, trainer
+        for num_held in range(driver.AHEAD):
+            for worker in [worker for worker in workers if worker.num_tasks == num_held]:
+                start = time.perf_counter()
+                if num_held and not schedule.has_waiting(num_workers):
+                    return
+                task = schedule.next_task(worker.held)
+                if task is not None:
+                    marshal.dumps(schedule.request(task, worker.held))
+                spent = time.perf_counter() - start
+                now, trainer = now + spent, trainer + spent
+                if task is None:
+                    return
+                outcome = next(outcomes[task.job][_key(task)])
+                busy += outcome.seconds
+                end = worker.take(task, now, outcome.seconds)
+                heapq.heappush(running, (end, next(numbers), worker, task, outcome.answer))
+
     while not schedule.idle:
-        waiting = []
-        for worker in idle:
+        hand_out()
+        now = max(now, running[0][0])
+        while running and running[0][0] <= now:  # all that has arrived
+            _, _, worker, task, answer = heapq.heappop(running)
+            worker.num_tasks -= 1
+            payload = json.dumps(answer)
             start = time.perf_counter()
-            task = schedule.next_task(held[worker])
-            if task is not None:
-                marshal.dumps(schedule.request(task, held[worker]))
+            schedule.finish(task, json.loads(payload))
             spent = time.perf_counter() - start
             now, trainer = now + spent, trainer + spent
-            if task is None:
-                waiting.append(worker)
-                continue
-            held[worker] = held[worker] if task.rows is None else task.job
-            outcome = next(outcomes[task.job][_key(task)])
-            busy += outcome.seconds
-            heapq.heappush(running, (now + outcome.seconds, worker, task, outcome))
-        end, worker, task, outcome = heapq.heappop(running)
-        payload = json.dumps(outcome.answer)
         start = time.perf_counter()
-        schedule.finish(task, json.loads(payload))
         for _, job in schedule.take_done():
             job.finish()
         spent = time.perf_counter() - start
-        now, trainer = max(now, end) + spent, trainer + spent
-        idle = [*waiting, worker]
+        now, trainer = now + spent, trainer + spent
     return Replay(num_workers, now, busy, trainer)
 
 

@@ -31,7 +31,7 @@ from zerocoder.execution.worker import Worker, WorkerDied
 from zerocoder.problems import ZeroCoderError
 
 _MAX_START_FAILURES = 3
-_AHEAD = 2
+AHEAD = 2
 """Tasks that a worker holds at a time: it has the next one when it is done, rather than wait for the trainer."""
 
 Result = Future[NDArray[np.int8]]
@@ -196,7 +196,7 @@ class Driver:
 
     def _hand_out(self) -> None:
         """Gives every worker something to do, and while there is plenty something to go on with."""
-        for num_held in range(_AHEAD):
+        for num_held in range(AHEAD):
             for worker in [worker for worker in self.workers if len(self._busy.get(worker, ())) == num_held]:
                 if num_held and not self._schedule.has_waiting(len(self.workers)):
                     return  # the last ones are for who has nothing to do
