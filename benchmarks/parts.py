@@ -301,16 +301,20 @@ def _simulate(settings: Settings, report: Report) -> None:
     draw = random.Random(settings.seed)
     size = len(workload.problems)
     for factor, goal in ((settings.simulated_workers // 2, 85.0), (1, None)):
-        replays = []
-        for jobs, known in zip(stages, costs, strict=True):
-            chosen = list(range(size)) if factor == 1 else draw.choices(range(size), k=size * factor)
-            drawn = [jobs[i] for i in chosen], settings.limits, [known[i] for i in chosen]
-            replays.append(schedule.replay(*drawn, settings.simulated_workers))
-        seconds = sum(replay.seconds for replay in replays)
-        busy = 100 * sum(replay.busy_seconds for replay in replays) / (settings.simulated_workers * seconds)
-        trainer = 100 * sum(replay.trainer_seconds for replay in replays) / seconds
+        busy, trainer = [], []
+        for turn in range(settings.rounds):
+            say(f"{part}: replay of {size * factor} problems, round {turn + 1} of {settings.rounds}")
+            replays = []
+            for jobs, known in zip(stages, costs, strict=True):
+                chosen = list(range(size)) if factor == 1 else draw.choices(range(size), k=size * factor)
+                drawn = [jobs[i] for i in chosen], settings.limits, [known[i] for i in chosen]
+                replays.append(schedule.replay(*drawn, settings.simulated_workers))
+            seconds = sum(replay.seconds for replay in replays)
+            busy.append(100 * sum(replay.busy_seconds for replay in replays) / (settings.simulated_workers * seconds))
+            trainer.append(100 * sum(replay.trainer_seconds for replay in replays) / seconds)
         name = f"{settings.simulated_workers} simulated workers busy, {size * factor} problems"
-        report.figure(part, name, [busy], "%", at_least=goal, note=f"the trainer's side is busy {trainer:.0f} %")
+        note = f"the trainer's side is busy {np.median(trainer):.0f} %"
+        report.figure(part, name, busy, "%", at_least=goal, note=note)
 
 
 def load_part(settings: Settings, report: Report) -> None:
