@@ -3,7 +3,7 @@
 The text is endless and drawn window by window from `Random(f"{seed}:{window}")`, so the position in it is one
 integer. Weights, both optimizers and that integer go into one state file, written whole or not at all. The training
 has phases, each with a text and a schedule of its own: first all kinds of values, then those of the built-in problems,
-last testers who are right more often than coders. Turns are bucketed by length and padded on the right; the loss
+then testers who are right more often than coders, last coders whose mistakes are many and rare. Turns are bucketed by length and padded on the right; the loss
 counts answer tokens only, and only they reach the output layer.
 """
 
@@ -25,7 +25,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from zerocoder.files import new_dir, write_bytes
 from zerocoder.nano.muon import Muon
-from zerocoder.nano.text import BROAD, CLEAR, CORE, Text, Turn, draw_turn
+from zerocoder.nano.text import BROAD, CLEAR, CORE, VARIED, Text, Turn, draw_turn
 from zerocoder.nano.tokenizer import CONTEXT, END, train_tokenizer, wrap
 from zerocoder.problems import ZeroCoderError
 
@@ -36,7 +36,7 @@ TOKENIZER_TURNS = 8000
 IGNORE = -100
 
 
-TEXTS: dict[str, Text] = {"broad": BROAD, "core": CORE, "clear": CLEAR}
+TEXTS: dict[str, Text] = {"broad": BROAD, "core": CORE, "clear": CLEAR, "varied": VARIED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,7 @@ class Recipe:
         Phase("broad", 2200),
         Phase("core", 1000, rate=0.7, decay=0.6),
         Phase("clear", 400, rate=0.4, decay=0.8),
+        Phase("varied", 300, rate=0.4, decay=0.8),
     )
     batch_tokens: int = 4096
     vocabulary: int = 768

@@ -1,9 +1,9 @@
 """The text zerocoder-nano learns from: coder and tester turns about random pipelines, imperfect at stated rates.
 
-A plausible instruct model is wrong in a few typical ways, not in a thousand random ones: nucleus sampling cuts
-scattered errors off. So most wrong answers here follow the one misreading (*trap*) of a problem, drawn independently
-of anything else in the prompt, so that the model learns to be unsure. Coders fall for traps more often than testers
-do; a consensus of both can therefore tell the readings apart, which is what ZeroCoder's training lives on.
+A plausible instruct model is wrong in a few typical ways and in many rare ones. So wrong answers here follow the one
+misreading (*trap*) of a problem, drawn independently of anything else in the prompt, so that the model learns to be
+unsure, or have one of many small bugs. Coders fall for traps more often than testers do; a consensus of both can
+therefore tell the readings apart, which is what ZeroCoder's training lives on.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ class Text:
     late: dict[int, float]  # and in the end: compositions
     curriculum: float  # share of the phase over which the lengths move from early to late
     tester_share: float  # of the turns; computing outputs is the harder skill
-    coder_strong: float  # coders that fall for a strong trap: more than read rightly
+    coder_strong: float  # coders that fall for a strong trap
     coder_weak: float  # coders that fall for a weak trap, or forget a step where there is no trap
-    coder_bugs: float  # off-by-one constants, swapped or forgotten steps: many modes, mostly cut off by top-p
+    coder_bugs: float  # off-by-one constants, swapped or forgotten steps: many modes, cut off by top-p where they are rare
     tester_misreads: float  # tester answers that follow the trap, with at least one assert that shows it
     tester_weak: float  # right answers on inputs that no reading tells apart
     tester_slips: float  # answers with one wrong value
@@ -84,7 +84,9 @@ CLEAR = replace(
     CORE, early=CORE.late, tester_share=0.7, coder_strong=0.52, coder_weak=0.30, tester_misreads=0.07, tester_weak=0.06,
     tester_slips=0.03, brief=True,
 )  # fmt: skip
-"""Testers who keep a clearer head than coders and choose inputs that they can work out: the last phase."""
+"""Testers who keep a clearer head than coders and choose inputs that they can work out: the third phase."""
+VARIED = replace(CLEAR, coder_strong=0.28, coder_weak=0.18, coder_bugs=0.26, tester_misreads=0.05)
+"""Coders who are right more often than wrong in any one way, as instruct models are: the last phase."""
 
 
 class Reading(StrEnum):
