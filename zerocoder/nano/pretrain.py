@@ -3,8 +3,8 @@
 The text is endless and drawn window by window from `Random(f"{seed}:{window}")`, so the position in it is one
 integer. Weights, both optimizers and that integer go into one state file, written whole or not at all. The training
 has phases, each with a text and a schedule of its own: first all kinds of values, then those of the built-in problems,
-then testers who are right more often than coders, last coders whose mistakes are many and rare. Turns are bucketed by length and padded on the right; the loss
-counts answer tokens only, and only they reach the output layer.
+then testers who are right more often than coders, last coders whose mistakes are many and rare. Turns are bucketed by
+length and padded on the right; the loss counts answer tokens only, and only they reach the output layer.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ class Text:
     tester_share: float  # of the turns; computing outputs is the harder skill
     coder_strong: float  # coders that fall for a strong trap
     coder_weak: float  # coders that fall for a weak trap, or forget a step where there is no trap
-    coder_bugs: float  # off-by-one constants, swapped or forgotten steps: many modes, cut off by top-p where they are rare
+    coder_bugs: float  # off-by-one constants, swapped or forgotten steps: many modes, each of them rare
     tester_misreads: float  # tester answers that follow the trap, with at least one assert that shows it
     tester_weak: float  # right answers on inputs that no reading tells apart
     tester_slips: float  # answers with one wrong value
