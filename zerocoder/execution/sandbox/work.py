@@ -60,7 +60,7 @@ class Work:
     @classmethod
     def decoded(cls, entry: str, tests: list[tuple[Any, ...]], *limits: Any) -> Work:
         """From a request, in which the checks of literal tests are encoded, as the planner wrote them."""
-        return cls(entry, [_with_checks(test) for test in tests], *limits)
+        return cls(entry, [with_checks(test) for test in tests], *limits)
 
     def allowance(self, cpu_seconds: float) -> zygote.Allowance:
         return zygote.Allowance(self.memory_bytes, int(cpu_seconds) + 2, self.output_bytes)
@@ -70,7 +70,8 @@ NOTHING = Work("", [], 0.0, 0, 0, 0.0, False, False)
 """Before the first problem."""
 
 
-def _with_checks(test: tuple[Any, ...]) -> tuple[Any, ...]:
+def with_checks(test: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A test as the warden takes it, from one as the planner wrote it."""
     if test[0] != LITERAL:
         return test
     try:
