@@ -16,7 +16,7 @@ from zerocoder.datasets.builtin import Builtin
 from zerocoder.datasets.families.core import Split, split_of
 from zerocoder.nano import MODEL_DIR
 from zerocoder.nano.pretrain import Phase, Recipe, draw_window, pretrain
-from zerocoder.nano.text import BROAD, CORE, Text, as_problem, draw_turn
+from zerocoder.nano.text import BROAD, CLEAR, CORE, VARIED, Reading, Text, as_problem, draw_turn
 from zerocoder.problems import Problem, Program, Role, TestCase, ZeroCoderError
 from zerocoder.prompting import prompt_ids
 from zerocoder.prompts import PromptStyle, messages
@@ -46,7 +46,7 @@ def test_training_and_heldout_problems_never_occur_in_the_text() -> None:
         assert pipeline.statement not in known
 
 
-@pytest.mark.parametrize("text", [BROAD, CORE], ids=["broad", "core"])
+@pytest.mark.parametrize("text", [BROAD, CORE, CLEAR, VARIED], ids=["broad", "core", "clear", "varied"])
 def test_turns_are_the_prompts_that_training_uses_and_parse(text: Text) -> None:
     rng = Random(1)
     turns = [draw_turn(rng, text) for _ in range(1500)]
@@ -58,6 +58,20 @@ def test_turns_are_the_prompts_that_training_uses_and_parse(text: Text) -> None:
         assert isinstance(parsed, Program | TestCase), (turn.answer, parsed)
     share = sum(t.role is Role.TESTER for t in turns) / len(turns)
     assert share == pytest.approx(text.tester_share, abs=0.05)
+
+
+def test_the_last_phase_makes_coders_right_more_often_than_wrong_in_any_one_way() -> None:
+    """On problems with a strong misreading, where the phase before it does not."""
+    rates = {}
+    for name, text in (("clear", CLEAR), ("varied", VARIED)):
+        rng = Random(2)
+        turns = [turn for turn in (draw_turn(rng, text) for _ in range(6000)) if turn.role is Role.CODER]
+        strong = [turn for turn in turns if turn.pipeline.strong]
+        assert len(strong) > 300
+        rates[name] = {reading: sum(turn.reading is reading for turn in strong) / len(strong) for reading in Reading}
+    assert rates["clear"][Reading.MISREAD] > rates["clear"][Reading.RIGHT] + 0.03
+    assert rates["varied"][Reading.RIGHT] > max(rates["varied"][r] for r in (Reading.MISREAD, Reading.BUG)) + 0.1
+    assert rates["varied"][Reading.BUG] > 4 * rates["clear"][Reading.BUG]
 
 
 def test_sampling_sees_the_tokens_of_pre_training() -> None:
@@ -83,7 +97,7 @@ def test_the_rate_rises_stays_and_falls_in_every_phase() -> None:
     recipe = Recipe(phases=(Phase("broad", 2), Phase("core", 3)))
     assert recipe.steps == 5
     assert [recipe.at(step) for step in (0, 1, 2, 4, 5)] == [(0, 0), (0, 1), (1, 0), (1, 2), (1, 3)]
-    assert [p.steps for p in Recipe().shortened(32).phases] == [20, 9, 4]
+    assert [p.steps for p in Recipe().shortened(39).phases] == [22, 10, 4, 3]
 
 
 @pytest.mark.parametrize("killed_at", [2, 3])
