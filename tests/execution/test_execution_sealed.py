@@ -81,7 +81,7 @@ class Node:
         return before
 def f(x):
     class Empty: pass
-    return type(Empty()) is type(x) or Node(x).reversed().value
+    return Empty() is x or Node(x).reversed().value
 ---
 def f(x): return x.no_such_method()
 """
@@ -187,6 +187,29 @@ import functools, collections
 class A:
     def set(self): self.x = 1
     g = functools.partial(set, collections.Counter)
+---
+from collections import Counter
+class A:
+    def set(self): self.x = 1
+    def f(self, set=set): set(Counter)
+---
+from collections import Counter
+class A:
+    def set(self): self.x = 1
+    def f(self, *, sets=(set, 1)): sets[0](Counter)
+---
+from collections import Counter
+class A:
+    def set(self): self.x = 1
+    def __eq__(self, kind): kind.set(Counter)
+def f(x): return type(A()) == A()
+---
+class A:
+    def __contains__(self, kind): return kind("B", (), {"__del__": print})
+def f(x): return type(x) in A()
+---
+import functools
+def f(x): return functools.lru_cache(g).cache_info()._field_defaults
 ---
 class A:
     f = lambda self: 1

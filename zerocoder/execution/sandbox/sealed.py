@@ -128,7 +128,8 @@ def _of_others() -> frozenset[str]:
     """The attributes of whatever a program might come by, but for what is listed and what is but data."""
     listed = [getattr(importlib.import_module(module), name, None) for module in _MODULES for name in _MODULES[module]]
     found = [*listed, *vars(builtins).values(), *vars(types).values(), functools.lru_cache(repr), re.finditer("", "")]
-    found += [functools.cmp_to_key(max)(1), iter([]), iter({}), {}.items(), iter(int, 1)]
+    found += [functools.cmp_to_key(max)(1), functools.lru_cache(repr).cache_info()]
+    found += [iter([]), iter({}), {}.items(), iter(int, 1)]
     names = {name for value in found for owner in (value, type(value)) for name in dir(owner)}
     return frozenset(names - _METHODS - _DATA)
 
@@ -273,8 +274,12 @@ class _Reading:
         return True
 
     def _compare(self, node: ast.Compare) -> bool:
-        """With `type(x)` among what is compared: anywhere else, the type of a type makes classes."""
-        self._vouched.update(filter(None, map(_type_asked, (node.left, *node.comparators))))
+        """With `type(x)` among what is compared: anywhere else, the type of a type makes classes.
+
+        Not where classes are, whose `__eq__` is handed what it is compared with.
+        """
+        if not self._names.classes:
+            self._vouched.update(filter(None, map(_type_asked, (node.left, *node.comparators))))
         return True
 
     def _try(self, node: ast.Try) -> bool:
@@ -311,11 +316,14 @@ class _Reading:
 
 def _is_plain_part(part: ast.stmt) -> bool:
     """Whether a statement in the body of a class does no more than define."""
-    if isinstance(part, ast.FunctionDef):
-        return not part.decorator_list
+    if isinstance(part, ast.FunctionDef):  # defaults are made where the other methods are known as mere functions
+        defaults = [default for default in (*part.args.defaults, *part.args.kw_defaults) if default is not None]
+        return not part.decorator_list and all(map(_is_literal, defaults))
     value = part.value if isinstance(part, (ast.Assign, ast.AnnAssign, ast.Expr)) else None
-    if value is None:
-        return isinstance(part, (ast.AnnAssign, ast.Pass))
+    return isinstance(part, (ast.AnnAssign, ast.Pass)) if value is None else _is_literal(value)
+
+
+def _is_literal(value: ast.expr) -> bool:
     return all(isinstance(node, _LITERAL) for node in all_nodes(value))
 
 
