@@ -105,7 +105,7 @@ def test_a_run_leaves_what_it_promises(user: User) -> None:
     assert "before" in done.stdout and "after" in done.stdout and "coder Pass@1" in done.stdout
     summary = json.loads((run / "summary.json").read_text())
     assert summary["steps"] == 2 and summary["warnings"] == [] and "reward/tester" in summary["last_step"]
-    assert ("truth/coder" in summary["last_step"]) is not rows[1]["labelled"]  # what labels reward is no surprise
+    assert ("truth/coder" in summary["last_step"]) is not rows[1]["labelled"]  # measured where labels pay nothing
 
 
 def test_resume_after_sigkill_repeats_the_unbroken_run(user: User, tmp_path: Path) -> None:
