@@ -90,7 +90,9 @@ def run(argv: Sequence[str]) -> int:
             checker.finish()  # what has been answered is not asked again
             raise
         except KeyboardInterrupt:
-            say(f"interrupted: {checker.done} of {len(missing)} are in {file.path}; the same command goes on")
+            kept = ReferenceFile(file.path)  # it may have come between a line and what we remember of it
+            num_kept = sum(kept.settles(p.id, model, config.samples) for p in missing)
+            say(f"interrupted: {num_kept} of {len(missing)} are in {file.path}; the same command goes on")
             raise
     say(_summary(problems, file, checker.left_out))
     return 0
@@ -161,7 +163,6 @@ class Checker:
     """Runs sampled solutions against the official tests while others are being sampled."""
 
     def __init__(self, executor: Executor, file: ReferenceFile, model: str) -> None:
-        self.done = 0
         self.left_out: dict[str, int] = {}
         self.on_done: Callable[[int], None] = lambda count: None
         self._executor = executor
@@ -199,14 +200,10 @@ class Checker:
                 continue
             source = right[0].source if right else ""
             self._file.add(Reference(problem.id, source, self._model, sampled, len(right)))
-            self._advance()
+            self.on_done(1)
 
     def _leave_out(self, reason: str) -> None:
         self.left_out[reason] = self.left_out.get(reason, 0) + 1
-        self._advance()
-
-    def _advance(self) -> None:
-        self.done += 1
         self.on_done(1)
 
 
