@@ -24,8 +24,8 @@ from zerocoder.rollout.decoding import TransformersEngine
 from zerocoder.selection.base import Consensus
 
 LEAST = Learnt(coder=0.04, tester=0.04)
-"""Whole, the training gave coders 0.11 and testers 0.10 or more. Coders got -0.06 to -0.09 from a frozen selector, -0.10
-when roles were swapped, -0.14 to -0.16 when the sign was wrong (two seeds, 16 and 24 steps)."""
+"""Whole, the training gave coders 0.26 and testers 0.11; with the wrong sign -0.40 and -0.11. An earlier policy's coders
+got 0.11, -0.06 to -0.09 from a frozen selector, -0.10 when roles were swapped (two seeds, 16 and 24 steps)."""
 
 
 @pytest.fixture(scope="module")
