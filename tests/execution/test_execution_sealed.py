@@ -211,6 +211,15 @@ def f(x): return type(x) in A()
 import functools
 def f(x): return functools.lru_cache(g).cache_info()._field_defaults
 ---
+from heapq import *
+class A:
+    def f(merge): merge.x = 1
+merge.x = 1
+---
+from typing import List
+class list: pass
+def f(x: List[list]): return x
+---
 class A:
     f = lambda self: 1
 ---

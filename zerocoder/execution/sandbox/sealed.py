@@ -196,6 +196,7 @@ class _Names:
             self.types.update(bound)
             return _TYPING.issuperset(names)
         if names == ["*"]:
+            self.others.update(_MODULES.get(module, ()))
             return module in _STARRED
         self.others.update(bound)
         return _MODULES.get(module, frozenset()).issuperset(names)
@@ -306,7 +307,7 @@ class _Reading:
     def _of_types(self, node: ast.AST) -> bool:
         if isinstance(node, ast.Name):
             known = node.id in self._names.types or self._names.modules.get(node.id) == "typing"
-            return known or (node.id in _FREE_BUILTINS and node.id not in self._names.others)
+            return known or (node.id in _FREE_BUILTINS and node.id not in self._names.others | self._names.classes)
         if isinstance(node, ast.Attribute):
             return self._module_named(node.value) == "typing" and node.attr in _TYPING
         if isinstance(node, ast.Constant):
