@@ -9,13 +9,14 @@ and the encoding of messages) and put on the clock too.
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import itertools
 import json
 import marshal
 import selectors
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,20 +97,27 @@ def replay(jobs: Sequence[Job], limits: Limits, costs: Costs, num_workers: int) 
     numbers = itertools.count()  # no two entries are compared further
     now = busy = trainer = 0.0
 
+    @contextlib.contextmanager
+    def on_the_clock() -> Iterator[None]:
+        """What the trainer's side does here takes as long on the clock."""
+        nonlocal now, trainer
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            spent = time.perf_counter() - start
+            now, trainer = now + spent, trainer + spent
+
     def hand_out() -> None:
-        nonlocal now, busy, trainer
+        nonlocal busy
         for num_held in range(driver.AHEAD):
             for worker in [worker for worker in workers if worker.num_tasks == num_held]:
-                start = time.perf_counter()
-                if num_held and not schedule.has_waiting(num_workers):
-                    return
-                task = schedule.next_task(worker.held)
-                if task is not None:
+                with on_the_clock():
+                    if num_held and not schedule.has_waiting(num_workers):
+                        return
+                    if (task := schedule.next_task(worker.held)) is None:
+                        return
                     marshal.dumps(schedule.request(task, worker.held))
-                spent = time.perf_counter() - start
-                now, trainer = now + spent, trainer + spent
-                if task is None:
-                    return
                 outcome = next(outcomes[task.job][_key(task)])
                 busy += outcome.seconds
                 end = worker.take(task, now, outcome.seconds)
@@ -122,15 +130,11 @@ def replay(jobs: Sequence[Job], limits: Limits, costs: Costs, num_workers: int) 
             _, _, worker, task, answer = heapq.heappop(running)
             worker.num_tasks -= 1
             payload = json.dumps(answer)
-            start = time.perf_counter()
-            schedule.finish(task, json.loads(payload))
-            spent = time.perf_counter() - start
-            now, trainer = now + spent, trainer + spent
-        start = time.perf_counter()
-        for _, job in schedule.take_done():
-            job.finish()
-        spent = time.perf_counter() - start
-        now, trainer = now + spent, trainer + spent
+            with on_the_clock():
+                schedule.finish(task, json.loads(payload))
+        with on_the_clock():
+            for _, job in schedule.take_done():
+                job.finish()
     return Replay(num_workers, now, busy, trainer)
 
 

@@ -402,6 +402,7 @@ def test_what_hides_something_proves_nothing(source: str) -> None:
         ("def f(x):\n    while g(x): pass\ndef g(x): return x", True),
         ("def f(x):\n    g = lambda n: g(n)\n    while g(x): pass", False),
         ("def f(x):\n    while x: x -= 1\n#" + "." * 20_000, False),
+        ("class A:\n    def g(self, kept=[]): kept.append(1)\ndef f(x):\n    while x: A().g()", False),
     ],
 )
 def test_what_might_lack_the_depth_is_not_looked_at(source: str, watchable: bool) -> None:

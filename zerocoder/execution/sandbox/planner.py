@@ -62,8 +62,11 @@ def _tests(sources: list[str], entry: str) -> dict[str, list[Any]]:
     for index, source in enumerate(sources):
         tree = _parsed(source)
         plan = _plan(tree, entry) if _NO_NAME not in source else None
-        code = _compiled(tree, "<test>") if plan is None else None
-        key = tuple(plan) if plan is not None else None if code is None else code_key(code)
+        key: bytes | tuple[str, ...] | None = None
+        if plan is not None:
+            key = tuple(plan)
+        elif (code := _compiled(tree, "<test>")) is not None:
+            key = code_key(code)
         group = -1 if key is None else seen.setdefault(key, index)
         groups.append(group)
         plans.append((plan or _sealed_nodes(tree) is not None) if group == index else None)
