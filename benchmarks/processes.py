@@ -56,6 +56,30 @@ def require_proc() -> None:
         raise ZeroCoderError("the benchmarks read CPU time and memory from /proc: run them on Linux")
 
 
+def cgroups_below(own: str, mounts: str) -> set[str]:
+    """The folders of all control groups below a process's own: what anyone else makes beside it does not count.
+
+    own: /proc/PID/cgroup, a line a hierarchy (id:controllers:path; no controllers in version 2).
+    mounts: /proc/PID/mounts.
+    """
+    paths = {tuple(line.split(":", 2)[1:]) for line in own.splitlines()}
+    found: set[str] = set()
+    for _, folder, kind, options, *_ in (line.split() for line in mounts.splitlines()):
+        if kind not in ("cgroup", "cgroup2"):
+            continue
+        for controllers, path in paths:
+            of_this = kind == "cgroup2" if not controllers else set(controllers.split(",")) <= set(options.split(","))
+            if of_this:
+                home = f"{folder}/{path.strip('/')}".rstrip("/")
+                found |= {below for below, _, _ in os.walk(home) if below != home}
+    return found
+
+
+def own_cgroups() -> set[str]:
+    """`cgroups_below` of this process."""
+    return cgroups_below((_PROC / "self/cgroup").read_text(), (_PROC / "self/mounts").read_text())
+
+
 def descendants(root: int | None = None) -> list[Process]:
     """All processes below `root` (this process unless told), children before grandchildren."""
     children: dict[int, list[Process]] = {}

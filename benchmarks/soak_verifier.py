@@ -36,7 +36,6 @@ from zerocoder.exits import INTERRUPTED
 from zerocoder.problems import ZeroCoderError
 
 _SHARED_MEMORY = Path("/dev/shm")
-_CGROUPS = Path("/sys/fs/cgroup")
 _MEGABYTE = 1 << 20
 _TOLERATED_BYTES = _MEGABYTE  # allocators breathe
 _MIN_SAMPLES = 6
@@ -56,7 +55,7 @@ class Census:
     num_processes: int
     num_descriptors: int  # of this process and the workers
     num_files: int  # temporary files, and new ones in shared memory
-    num_cgroups: int  # new ones
+    num_cgroups: int  # new ones below this process's own
     driver: int  # proportional set size
     workers: int
     driver_own: int  # not backed by files
@@ -86,14 +85,14 @@ class Surroundings:
         """`folder`: where all temporary files go, empty."""
         self._folder = folder
         self._shared = self._in_shared_memory()
-        self._cgroups = self._all_cgroups()
+        self._cgroups = processes.own_cgroups()
         self._descriptors = processes.num_descriptors([os.getpid()])
 
     def files(self) -> list[str]:
         return sorted([*(str(path) for path in self._folder.rglob("*")), *(self._in_shared_memory() - self._shared)])
 
     def cgroups(self) -> list[str]:
-        return sorted(self._all_cgroups() - self._cgroups)
+        return sorted(processes.own_cgroups() - self._cgroups)
 
     def num_new_descriptors(self) -> int:
         """Of this process."""
@@ -102,10 +101,6 @@ class Surroundings:
     @staticmethod
     def _in_shared_memory() -> set[str]:
         return {str(path) for path in _SHARED_MEMORY.iterdir()} if _SHARED_MEMORY.is_dir() else set()
-
-    @staticmethod
-    def _all_cgroups() -> set[str]:
-        return {folder for folder, _, _ in os.walk(_CGROUPS)}
 
     def census(self, step: int, seconds: float) -> Census:
         """What workers keep during a step ends a moment after it: the lowest of the counts of some moments is taken."""

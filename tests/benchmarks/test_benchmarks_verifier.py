@@ -167,6 +167,25 @@ def test_processes_are_seen_with_their_memory_and_cpu_time() -> None:
     assert processes.cpu_seconds() - before > 0.28  # now as a reaped child
 
 
+def test_cgroups_are_those_below_our_own(tmp_path: Path) -> None:
+    for folder in (
+        "memory/a/mine/left",
+        "memory/a/neighbour",
+        "cpu/theirs",
+        "unified/user/scope/left",
+        "unified/other",
+    ):
+        (tmp_path / folder).mkdir(parents=True)
+    own = "4:memory:/a/mine\n3:cpu,cpuacct:/none\n1:name=systemd:/\n0::/user/scope\n"
+    mounts = f"tmpfs {tmp_path} tmpfs rw 0 0\n"
+    mounts += (
+        f"cgroup {tmp_path}/memory cgroup rw,relatime,memory 0 0\ncgroup {tmp_path}/cpu cgroup rw,cpu,cpuacct 0 0\n"
+    )
+    mounts += f"cgroup2 {tmp_path}/unified cgroup2 rw 0 0\n"
+    found = processes.cgroups_below(own, mounts)
+    assert found == {f"{tmp_path}/memory/a/mine/left", f"{tmp_path}/unified/user/scope/left"}
+
+
 SOAK = ["benchmarks/soak_verifier.py", "--workers", "1", "--problems", "1", "--cpu-seconds", "0.3"]
 
 
