@@ -63,6 +63,7 @@ _EXPRESSIONS = [
     "set()", "% < % < %", "% is %", "% if % else %", "sorted(%)", "Decimal('1.5')",
     "len(%)", "round(%, %)", "isinstance(%, (int, list))", "type(%, %)", "% * %", "% ** %", "% // %", "sum(%.values())",
     "math.isclose(%, %)", "%.split()", "list(range(%))", "max(%)", "set(%)", "str(%)", "%[%:%]", "{x: % for x in %}",
+    "% << %", "% >> %", "% @ %", "% ^ %", "% & %", "% / %", "~%", "% and %", "% is not %", "await %", "yield",
 ]  # fmt: skip
 _STATEMENTS = [
     "assert %\n", "assert f(%) == %\n", "assert f(%) == %\n", "assert %, %\n", "x = %\n", "x, y = %, %\n",

@@ -266,6 +266,27 @@ def f(x):
 def f(x):
     while True:
         if (x := x + 1) > 1_000_000: return 1
+---
+def f(x):
+    empty = range(0)
+    while empty.start < 500_000: empty = range(empty.start + 1, 0)
+    return 1
+---
+def f(x):
+    one = range(0, 5, 7)
+    while one.step < 500_000: one = range(0, 5, one.step + 1)
+    return 1
+---
+import math
+def f(x):
+    bits, place = [math.nan] * 18, 0
+    while place < 18:
+        place = 0
+        while place < 18 and math.copysign(1, bits[place]) < 0:
+            bits[place] = math.copysign(math.nan, 1)
+            place += 1
+        if place < 18: bits[place] = -math.nan
+    return 1
 """
 
 

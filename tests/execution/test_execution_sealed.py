@@ -84,6 +84,15 @@ def f(x):
     return Empty() is x or Node(x).reversed().value
 ---
 def f(x): return x.no_such_method()
+---
+import copy as c
+from copy import deepcopy as clone, copy
+class A:
+    def __init__(self, x): self.x = copy(x)
+def f(x): return c.deepcopy(A(x)).x + clone([c.copy(y) for y in x])
+---
+def g(x): yield from (y for y in x)
+def f(x): return list(g(x))
 """
 
 UNSEALED = """
@@ -403,6 +412,43 @@ def f(x):
 raise SystemExit
 ---
 def f(x): return super()
+---
+from copy import deepcopy
+def f(x): return deepcopy(x, {})
+---
+from copy import deepcopy
+def f(x): return deepcopy(x, memo={})
+---
+from copy import deepcopy
+def f(x): return deepcopy(*x)
+---
+from copy import deepcopy
+def f(x): return map(deepcopy, x, [{}])
+---
+from copy import deepcopy
+@deepcopy
+def f(x): return x
+---
+from copy import copy
+clone = copy
+---
+from copy import *
+---
+import copy
+def f(x): return copy.deepcopy(x, {})
+---
+import copy
+def f(x): return map(copy.deepcopy, x, [{}])
+---
+import copy
+clone = copy.copy
+---
+import copy
+def f(x): return copy.error(x)
+---
+class A:
+    def close(self): return 1
+def f(x): yield from x
 """
 
 
@@ -511,6 +557,91 @@ def test_classes_of_programs_in_one_process_do_not_meet(matrix: RunMatrix) -> No
     programs = [keeper.format(""), spoiler, keeper.format(" + []"), counting, counting + " + []"]
     assert not sealed.is_sealed(nodes(spoiler)) and all(sealed.is_sealed(nodes(p)) for p in programs if p != spoiler)
     assert matrix(programs, [f"assert f({k}) == [{k}]" for k in (3, 4)]) == [["PASS"] * 2] * 5
+
+
+# A copy of a bound method is made of the function and of what the program's own record calls the copy of its instance.
+BORROWED = """
+from copy import deepcopy
+from collections import Counter
+class Record:
+    def __init__(self, target): self.asked, self.target = 0, target
+    def get(self, key, default):
+        self.asked += 1
+        return default if self.asked == 1 else self.target
+    def __setitem__(self, key, value): pass
+    def __getitem__(self, key): return []
+class Setter:
+    def put(self, value): self.{attribute} = value
+"""
+COUNTING = "from collections import Counter\ndef f(x): return Counter(x).most_common(1)[0][0]"
+
+
+def test_methods_are_lent_to_no_class_of_others(executor: ProcessExecutor) -> None:
+    """Neither for the next program of the problem nor for the next problem."""
+    spoiler = BORROWED.format(attribute="most_common") + "def f(x): return deepcopy(Setter().put, Record(Counter))(f)"
+    tests = ["assert f('aab') == 'a'", "assert f('bba') == 'b'"]
+    spoilt = as_job([spoiler, COUNTING], tests)
+    first, *later = executor.run([spoilt, *(as_job([f"{COUNTING}\nn = {n}"], tests) for n in range(4))])
+    assert names(first)[1] == ["PASS"] * 2 and "PASS" not in names(first)[0]
+    assert [names(matrix) for matrix in later] == [[["PASS"] * 2]] * 4
+
+
+def test_a_test_has_nothing_to_do_with_the_call_of_the_next(executor: ProcessExecutor) -> None:
+    """Nor with that of another problem: what it takes for the function is all that it has."""
+    spoiler = (
+        BORROWED.format(attribute="call")
+        + """
+class Catch:
+    def append(self, item): found.append(item)
+class Keep:
+    def get(self, key, default): return default
+    def __setitem__(self, key, value): pass
+    def __getitem__(self, key): return Catch()
+class Yes:
+    def __eq__(self, other): return True
+found = []
+deepcopy(f, Keep())
+for item in found:
+    if "_Remote" in str(item): deepcopy(Setter().put, Record(item))(lambda *args: Yes())
+assert f(1) == 1
+"""
+    )
+    judged = "def check(g):\n    assert g(3) == 9\n    assert g(4) == {}\ncheck(f)"
+    jobs = [as_job(["def f(x): return None"], [spoiler, judged.format(16)])]
+    jobs += [as_job(["def f(x): return None"], [judged.format(n)]) for n in range(5)]
+    assert not any("PASS" in row for matrix in executor.run(jobs)[1:] for row in names(matrix))
+    assert names(executor.run(jobs)[0])[0][1] != "PASS"
+
+
+def test_nothing_of_a_program_runs_while_the_next_one_does(matrix: RunMatrix) -> None:
+    """A generator that is collected closes what it yields from."""
+    loud = """
+class Loud:
+    def __iter__(self): return self
+    def __next__(self): return 1
+    def close(self):
+        kept[0] += 1
+        if kept[0] > 1:
+            while True: pass
+        leave()
+kept = [0]
+def made(): yield from Loud()
+def leave():
+    ring = [made()]
+    next(ring[0])
+    ring.append(ring)
+def f(x):
+    leave()
+    return x
+"""
+    busy = "def f(x):\n    rings = [[n] for n in range(3000)]\n    return x"
+    assert matrix([loud, busy, busy + " + 0"], ["assert f(1) == 1", "assert f(2) == 2"])[1:] == [["PASS"] * 2] * 2
+
+
+def test_patterns_that_one_compiled_are_new_to_the_next(matrix: RunMatrix) -> None:
+    """The module would find them by flags that are equal and that it takes from nobody."""
+    program = "import re\ndef f(x): return bool(re.compile('a', {}).match(x))"
+    assert matrix([program.format("2"), program.format("2.0")], ["assert f('A')"]) == [["PASS"], ["ERROR"]]
 
 
 def planned(sealed_rows: list[bool], **options: bool) -> Progress:

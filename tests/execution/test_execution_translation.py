@@ -107,6 +107,9 @@ NOT_TRANSLATED = [
     "for n in (1, 2):\n    assert f(n) == [n]\nelse:\n    pass",
     "for n in (1, 2):\n    if n: assert f(n) == [n]",
     "for n in range(10**4): f(n)",
+    "assert f(1) == [1 << 3]",
+    "assert f(4)[0] >> 1 == 2",
+    "assert f(1) @ f(2) == 3",
     "for n in f(1): f(n)",
     "for n, m in [1]: f(n)",
     "while True: f(1)",
@@ -299,7 +302,7 @@ CALLS = st.lists(SMALL, max_size=2).map(lambda args: f"f({', '.join(args)})")
 
 def composed(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     operators = st.sampled_from(
-        ["+", "-", "*", "/", "//", "%", "**", "&", "|", "==", "!=", "<", ">=", "in", "is", "and", "or"]
+        ["+", "-", "*", "/", "//", "%", "**", "&", "|", "^", "@", "==", "!=", "<", ">=", "in", "is", "and", "or"]
     )
     functions = st.sampled_from(
         [

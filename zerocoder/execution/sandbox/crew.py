@@ -122,9 +122,9 @@ class Crew:
         self._sealed_judge.end()
 
     def _is_sealed(self, cell: int) -> bool:
-        """Whether a test that a judge runs is sealed."""
+        """Whether a test that a judge runs may share one with others."""
         kind, _, *rest = self._work.tests[cell]
-        return kind == CODE and bool(rest[0])
+        return kind == CODE and bool(rest[0]) and not self._work.process_each
 
     def _seat(self, asked: Asked) -> _Seat:
         return self._sealed if asked.sealed and not self._work.process_each else self._own

@@ -16,6 +16,7 @@ import ast
 import collections
 import re
 import signal
+import struct
 import sys
 import time
 import types
@@ -34,6 +35,7 @@ _MAX_PARTS = 400  # of a state
 _MAX_CPU_SECONDS = 0.004  # of one look
 _MAX_SOURCE_CHARS = 20_000
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, range, type(...), type(NotImplemented))
+_DOUBLE = struct.Struct("<d")
 _BY_IDENTITY = (type, types.ModuleType, re.Pattern)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp)  # since Python 3.12 loops of the function they are in
 
@@ -256,6 +258,16 @@ def state_of(frame: types.FrameType) -> list[Any]:
     return reading.out
 
 
+def _exactly(value: Any) -> Any:
+    """What is equal for equal plain values alone: zeros and nans have signs, empty ranges a start and a step."""
+    kind = type(value)
+    if kind is float:
+        return _DOUBLE.pack(value)
+    if kind is complex:
+        return _DOUBLE.pack(value.real), _DOUBLE.pack(value.imag)
+    return (value.start, value.stop, value.step) if kind is range else value
+
+
 class _State:
     """Values in the order in which they are met: each is written once, then by the number it has."""
 
@@ -276,7 +288,7 @@ class _State:
         kind = type(value)
         self.out.append(kind)
         if kind in _PLAIN:
-            self.out.append(repr(value) if kind in (float, complex) else value)  # nan, and the sign of zero
+            self.out.append(_exactly(value))
         elif kind in (list, tuple, collections.deque):
             self.out += (len(value), getattr(value, "maxlen", None))
             for item in value:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import builtins
 import marshal
+import re
 from typing import Any
 
 from . import codec, runner
@@ -46,7 +47,6 @@ class _TestNamespace(dict[str, Any]):
 
 def serve(stream: FrameStream, output_bytes: int) -> None:
     """Answers rounds until it is killed."""
-    remote = _Remote(stream, output_bytes)
     tests: dict[int, tuple[Any, str]] = {}
     room = runner.Room()
     while True:
@@ -56,7 +56,7 @@ def serve(stream: FrameStream, output_bytes: int) -> None:
             source, entry = rest
             tests[number] = _compiled(source), entry
         else:
-            verdict = _round(*tests[number], remote)
+            verdict = _round(*tests[number], _Remote(stream, output_bytes))  # nothing of it outlives the round
             stream.write(DONE + bytes([verdict, room.is_all_there()]))
 
 
@@ -71,6 +71,7 @@ def _round(code: Any, entry: str, remote: _Remote) -> Verdict:
     if code is None:
         return Verdict.ERROR
     runner.reset_interpreter()
+    re.purge()
     namespace = _TestNamespace(runner.fresh_module("test"))
     namespace.entry, namespace.remote = entry, remote.call
     dict.__setitem__(namespace, entry, remote.call)

@@ -21,6 +21,7 @@ import marshal
 import mmap
 import os
 import random
+import re
 import resource
 import signal
 import struct
@@ -68,6 +69,7 @@ def serve(stream: FrameStream, output_bytes: int) -> None:
             if program is not None:
                 program = None
                 sys.modules.pop(_MODULE, None)
+                re.purge()  # it takes flags for known that it would refuse
                 gc.collect()
                 stream.write(FIT if room.is_all_there() else UNFIT)
             code_hex, source, entry = marshal.loads(body)
@@ -102,6 +104,7 @@ def warm_up() -> None:
         program.remote(number, True, codec.dumps(((1,), {})))
         codec.loads(codec.dumps([1, (2, "b"), {"c": [None, True]}]), rich=True)
     sys.modules.pop(_MODULE, None)
+    re.purge()
 
 
 class Room:

@@ -9,7 +9,8 @@ its own.
 
 A class is called by its name and is nothing else to a program, so a method gets an instance of its own class as its
 first argument; attributes are set on that alone. No other attribute is read than the listed ones, and those that
-nothing has but instances of such classes.
+nothing has but instances of such classes. Whatever could call a method on anything else would undo that, as a copy with
+a record of what is copied already, kept by the program, does: `copy` is for calls with one argument.
 
 This keeps programs of one problem apart from each other and nothing else: sealed or not, a program runs behind the same
 isolation and learns no expected value.
@@ -33,11 +34,11 @@ from typing import Any
 _TRANSPARENT = """
     Module Return Delete Assign AugAssign For While If Raise Assert Expr Pass Break Continue Global Nonlocal arguments
     keyword alias comprehension ExceptHandler Import ImportFrom
-    BoolOp NamedExpr BinOp UnaryOp Lambda IfExp Dict Set ListComp SetComp DictComp GeneratorExp Yield YieldFrom
+    BoolOp NamedExpr BinOp UnaryOp Lambda IfExp Dict Set ListComp SetComp DictComp GeneratorExp Yield
     FormattedValue JoinedStr Constant Subscript Starred List Tuple Slice
 """
 # And these, where a rule says so.
-_RULED = "Name Attribute Call Compare Try FunctionDef ClassDef arg AnnAssign"
+_RULED = "Name Attribute Call Compare Try YieldFrom FunctionDef ClassDef arg AnnAssign"
 _SYMBOLS = (ast.expr_context, ast.boolop, ast.operator, ast.unaryop, ast.cmpop)
 _LEAVES = {ast.Name, ast.Constant}  # most of all nodes: nothing is in them but symbols
 _KNOWN = frozenset(getattr(ast, name) for name in (_TRANSPARENT + _RULED).split())
@@ -97,6 +98,7 @@ _MODULES: dict[str, frozenset[str]] = {
         """,
     }.items()
 }
+_COPYING = "copy"
 _STARRED = ("bisect", "heapq", "itertools", "math")  # `from x import *` brings nothing that is not listed, or is new
 _ANNOTATIONS = """
     Any Callable Collection DefaultDict Deque Dict Final FrozenSet Generator Hashable Iterable Iterator List Mapping
@@ -155,6 +157,7 @@ class _Names:
     def __init__(self) -> None:
         self.modules: dict[str, str] = {}  # by the name that an import gives them
         self.types: set[str] = set()  # from typing
+        self.copying: set[str] = set()  # functions of the module `copy`
         self.classes: set[str] = set()
         self.selves: set[str] = set()  # what methods call the instance they were called on
         self.others: set[str] = set()
@@ -180,7 +183,7 @@ class _Names:
         self.others.update(node.id for node in kinds.get(ast.Name, ()) if type(node.ctx) is not ast.Load)
         binding = (node for kind in _BINDING for node in kinds.get(kind, ()) if node not in known)
         self.others.update(name for node in binding for name in _bound(node))
-        groups = (self.modules.keys(), self.types, self.classes, self.selves, self.others)
+        groups = (self.modules.keys(), self.types, self.copying, self.classes, self.selves, self.others)
         different = set().union(*groups)
         return len(different) == sum(map(len, groups)) and not any(name.startswith("__") for name in different)
 
@@ -198,7 +201,7 @@ class _Names:
         if names == ["*"]:
             self.others.update(_MODULES.get(module, ()))
             return module in _STARRED
-        self.others.update(bound)
+        (self.copying if module == _COPYING else self.others).update(bound)
         return _MODULES.get(module, frozenset()).issuperset(names)
 
 
@@ -226,6 +229,7 @@ class _Reading:
             ast.Call: self._call,
             ast.Compare: self._compare,
             ast.Try: self._try,
+            ast.YieldFrom: self._yield_from,
             ast.Attribute: self._attribute,
             ast.Name: self._name,
         }
@@ -240,8 +244,8 @@ class _Reading:
         )
 
     def _name(self, node: ast.Name) -> bool:
-        name = node.id
-        if name in self._names.modules or name in self._names.types or name in self._names.classes:
+        name, names = node.id, self._names
+        if name in names.modules or name in names.types or name in names.classes or name in names.copying:
             return False  # but in front of a dot, in an annotation, or where it is called
         return name in _FREE_BUILTINS or name == "__name__" or not (name in _BUILTINS or name.startswith("__"))
 
@@ -251,7 +255,7 @@ class _Reading:
             return own and isinstance(node.ctx, ast.Store) and not node.attr.startswith("__")
         if (module := self._module_named(node.value)) is not None:
             self._vouched.add(node.value)
-            return node.attr in _MODULES.get(module, ())
+            return module != _COPYING and node.attr in _MODULES.get(module, ())
         return node.attr in _METHODS or not (node.attr.startswith("__") or node.attr in _OF_OTHERS)
 
     def _module_named(self, node: ast.expr) -> str | None:
@@ -262,16 +266,24 @@ class _Reading:
         return not (node.bases or node.keywords or node.decorator_list) and all(map(_is_plain_part, node.body))
 
     def _call(self, node: ast.Call) -> bool:
-        """Of a class; of a format string that reads nothing, with a codec that is there: the only calls of these."""
+        """Of a class; of a copy; of a format string that reads nothing, with a codec that is there.
+
+        These are the only calls of their kind, and nothing else is done with what is called.
+        """
         function = node.func
         if isinstance(function, ast.Attribute):
-            if function.attr == "format" and _reads_nothing(function.value):
+            if self._module_named(function.value) == _COPYING:
+                if function.attr in _MODULES[_COPYING] and _has_one_argument(node):
+                    self._vouched.update((function, function.value))
+            elif function.attr == "format" and _reads_nothing(function.value):
                 self._vouched.add(function)
             elif function.attr in _BY_CODEC and not node.keywords:
                 if all(isinstance(arg, ast.Constant) and arg.value in _CODECS for arg in node.args):
                     self._vouched.add(function)
-        elif isinstance(function, ast.Name) and function.id in self._names.classes:
-            self._vouched.add(function)
+        elif isinstance(function, ast.Name):
+            copies = function.id in self._names.copying and _has_one_argument(node)
+            if copies or function.id in self._names.classes:
+                self._vouched.add(function)
         return True
 
     def _compare(self, node: ast.Compare) -> bool:
@@ -286,6 +298,10 @@ class _Reading:
     def _try(self, node: ast.Try) -> bool:
         """Without a yield: a generator that is collected is ended by an exception, whenever that is."""
         return not any(isinstance(part, (ast.Yield, ast.YieldFrom)) for part in ast.walk(node))
+
+    def _yield_from(self, node: ast.YieldFrom) -> bool:
+        """Not where classes are: when the generator is collected, it calls what they name `close`."""
+        return not self._names.classes
 
     def _function(self, node: ast.FunctionDef) -> bool:
         return self._annotation(node.returns)
@@ -348,6 +364,10 @@ def _type_asked(node: ast.expr) -> ast.expr | None:
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "type":
         return node.func if len(node.args) == 1 and not node.keywords else None
     return None
+
+
+def _has_one_argument(node: ast.Call) -> bool:
+    return len(node.args) == 1 and not node.keywords and not isinstance(node.args[0], ast.Starred)
 
 
 def _reads_nothing(node: ast.expr) -> bool:

@@ -348,6 +348,13 @@ class _Translation:
             raise NotTranslated from None
 
 
+def _binary(operator: ast.operator) -> str:
+    """The sign of an operator; a judge does the others."""
+    if type(operator) not in _BINARY:
+        raise NotTranslated
+    return _BINARY[type(operator)]
+
+
 def _is_of_math(name: str) -> bool:
     return f"math.{name}" in FUNCTIONS or isinstance(getattr(math, name, None), float)
 
@@ -385,7 +392,7 @@ _RULES: dict[type[ast.expr], Callable[[_Translation, Any], Expression]] = {
     ast.Tuple: lambda self, node: (Kind.TUPLE, *self._all(node.elts)),
     ast.Set: lambda self, node: (Kind.SET, *self._all(node.elts)),
     ast.UnaryOp: lambda self, node: (Kind.UNARY, _UNARY[type(node.op)], self.expression(node.operand)),
-    ast.BinOp: lambda self, node: (Kind.BINARY, _BINARY[type(node.op)], *self._all([node.left, node.right])),
+    ast.BinOp: lambda self, node: (Kind.BINARY, _binary(node.op), *self._all([node.left, node.right])),
     ast.ListComp: lambda self, node: self._comprehension(Kind.LIST, node.elt, node.generators),
     ast.SetComp: lambda self, node: self._comprehension(Kind.SET, node.elt, node.generators),
     ast.DictComp: lambda self, node: self._comprehension(Kind.DICT, node.key, node.generators, node.value),
