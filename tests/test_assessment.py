@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from scripted import DOUBLE, DOUBLE_SOLUTIONS, DOUBLE_TESTS, fenced, scripted_sampler
 
+from zerocoder import assessment
 from zerocoder.assessment import Assessed, Assessment, Turn
 from zerocoder.calibration import Recalibration
 from zerocoder.config import AlgorithmConfig, TestUnit
@@ -18,7 +21,7 @@ from zerocoder.console import Clock
 from zerocoder.execution import Executor, Job, ProcessExecutor
 from zerocoder.problems import Problem, Role
 from zerocoder.rewarding import Rewarder
-from zerocoder.rollout.sampler import Sampler
+from zerocoder.rollout.sampler import Draw, Sampler
 from zerocoder.selection.codet import CodeT
 from zerocoder.selection.dyb4 import DyB4
 
@@ -88,6 +91,20 @@ def test_a_consensus_waits_for_the_calibration(executor: Executor) -> None:
     assert assessed.consensus.score == selector.select(assessed.interaction.matrix.passed[:3, :3]).score
     times = clock.reset()
     assert {"rollout", "execution", "calibration"} <= times.busy.keys() and times.hidden > 0
+
+
+def test_calibration_is_told_its_share_of_what_was_drawn(executor: Executor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of one draw of ten seconds for both, by tokens; a step without calibration is told nothing."""
+    answers = sampler().draw([Draw(LABELLED, ("a",)), Draw(PLAIN, ("b",))])
+    tokens = [sum(len(r.completion.token_ids) for r in (*g.solutions, *g.tests)) for g in answers]
+    moved: list[tuple[str, str, float]] = []
+    monkeypatch.setattr(Clock, "move", lambda self, *booked: moved.append(booked))
+    moments = itertools.count(0, 10)
+    monkeypatch.setattr(assessment, "time", SimpleNamespace(perf_counter=lambda: float(next(moments))))
+    assess(executor, Role.CODER, True, False, [PLAIN])
+    assert moved == []
+    assess(executor, Role.CODER, True, True, [PLAIN])
+    assert moved == [("rollout", "calibration", pytest.approx(10 * tokens[0] / sum(tokens)))]
 
 
 class Stuck(Executor):

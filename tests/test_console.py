@@ -42,6 +42,15 @@ def test_stages_add_up_and_overlap_counts_once(hands: Hands) -> None:
     assert clock.reset().busy == {}
 
 
+def test_what_was_done_in_one_go_with_another_stage_can_be_told_apart(hands: Hands) -> None:
+    clock = Clock()
+    with clock("rollout"):
+        hands.now = 8.0
+    clock.move("rollout", "calibration", 2.0)
+    times = clock.reset()
+    assert times.waited == times.busy == {"rollout": 6.0, "calibration": 2.0} and times.step == 8.0
+
+
 def test_work_that_outlasts_a_reset_counts_in_the_next_step(hands: Hands) -> None:
     clock = Clock()
     with clock.busy("mutation"):

@@ -3,13 +3,15 @@
     answers complete -> passing matrix -> (DyB4 is calibrated) -> consensus -> rewards, for a tester by way of mutants
 
 Who answers, what the answers meet and what they are worth is the algorithm's (`zerocoder.algorithms`); the stages are
-the same for all. The answers to DyB4's calibration problems are drawn in one batch with the step's own. What a
+the same for all. The answers to DyB4's calibration problems are drawn in one batch with the step's own, and their
+share of its tokens is what calibration is told to have taken of that time. What a
 problem's rewards are does not depend on the order in which problems get through: without `overlap` the same is done
 stage after stage.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -98,8 +100,13 @@ class Assessment:
         roles = self._algorithm.answering(self._turn.role)
         draws = [Draw(problem, ("train", step), roles) for problem in problems]
         if self._overlap:
+            start = time.perf_counter()
             with self._clock("rollout"):  # first what the consensus of all others waits for
-                return self._sampler.draw([*first, *draws], lambda n, g: self._take(n - len(first), g))[len(first) :]
+                groups = self._sampler.draw([*first, *draws], lambda n, g: self._take(n - len(first), g))
+            if first:
+                share = _num_tokens(groups[: len(first)]) / _num_tokens(groups)
+                self._clock.move("rollout", "calibration", share * (time.perf_counter() - start))
+            return groups[len(first) :]
         if self._recalibration is not None:
             with self._clock("calibration"):
                 self._sampler.draw(first, lambda n, g: self._take(n - len(first), g))
@@ -171,3 +178,7 @@ class Assessment:
             self._recalibration.cancel()
         self._calibrated.cancel()
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _num_tokens(groups: Sequence[RolloutGroup]) -> int:
+    return sum(len(rollout.completion.token_ids) for group in groups for rollout in (*group.solutions, *group.tests))

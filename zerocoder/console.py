@@ -144,6 +144,13 @@ class Clock:
                 else:
                     self._busy[stage] = self._busy.get(stage, 0.0) + time.perf_counter() - since
 
+    def move(self, stage: str, to: str, seconds: float) -> None:
+        """Book `seconds` that were measured as `stage` as another one's: what was done in one go with it."""
+        with self._lock:
+            for times in (self._waited, self._busy):
+                times[stage] = times.get(stage, 0.0) - seconds
+                times[to] = times.get(to, 0.0) + seconds
+
     def reset(self) -> Times:
         """Hand out what was measured since the last reset and start anew."""
         with self._lock:

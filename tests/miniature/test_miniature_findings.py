@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from zerocoder.miniature.findings import LABELLED, Evidence, Finding, difference, findings
 from zerocoder.miniature.plan import BASE, SELECTORS, SETTINGS
 from zerocoder.miniature.scores import CAVG, MUTATION, RAISED, TAVG, Score
-from zerocoder.miniature.statistics import Verdict
+from zerocoder.miniature.statistics import Among, Verdict
 from zerocoder.report.logs import Series
 
 YES, NO, OPEN = Verdict.REPRODUCED, Verdict.NOT, Verdict.UNDECIDED
@@ -138,6 +139,24 @@ def test_the_noise_before_training_says_nothing_about_selectors() -> None:
     (finding,) = [f for f in findings(evidence(PAPER, NOISE)) if "lower selection noise" in f.claim]
     assert finding.parts[0].found is not None
     assert finding.parts[0].found.mean == pytest.approx(100 * (2.1 / 5 - 1.1 / 5), abs=0.1)
+
+
+def test_comparable_is_within_half_of_the_gain_over_base() -> None:
+    """Ten labels gain 20 and 30 over base, ground truth 21 and 31."""
+    assert holds(world(labels_50=(59, 74)), "insensitive") is YES
+    assert holds(world(labels_50=(61, 74)), "insensitive") is NO
+    assert holds(world(oracle=(90, 61)), "ground truth") is NO  # dyb4 has 20 of its 60
+    assert holds(world(oracle=(69, 61)), "ground truth") is YES
+    (finding,) = [f for f in findings(evidence(PAPER)) if "insensitive" in f.claim]
+    assert finding.parts[0].name == "CAvg: labels-5 − labels-10, margin 10.0"
+
+
+def test_the_interval_shown_is_the_one_that_decides() -> None:
+    (finding,) = [f for f in findings(evidence(PAPER)) if "DyB4 improves both roles" in f.claim]
+    part = finding.parts[0]
+    assert part.found is not None and part.among == Among(sunk=2)
+    assert part.interval == part.found.interval()
+    assert replace(part, verdict=OPEN).interval == part.found.interval(2)
 
 
 def test_differences_pair_seeds_and_problems() -> None:

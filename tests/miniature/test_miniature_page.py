@@ -155,6 +155,8 @@ def test_the_page_says_what_is_there_and_what_is_not(partial: Plan, tmp_path: Pa
         assert (
             f"](images/miniature/{name}.svg)" in text and (tmp_path / "images" / "miniature" / f"{name}.svg").is_file()
         )
+    assert f"Measured at the steps {', '.join(map(str, range(6)))} on 32 labelled problems" in text
+    assert "which is before every 5th step here" in text
     dominates = next(f for f in found if "dominate the time" in f.claim)
     assert dominates.verdict == "reproduced" and f"| {dominates.claim} | **reproduced** |" in text
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zerocoder.miniature.statistics import (
-    COMPARABLE,
     SMALL,
+    Among,
     Estimate,
     Verdict,
     above,
@@ -23,6 +23,7 @@ from zerocoder.miniature.statistics import (
 )
 
 YES, NO, OPEN = Verdict.REPRODUCED, Verdict.NOT, Verdict.UNDECIDED
+MARGIN = 5.0
 
 
 def test_three_seeds_alone_are_judged_by_students_t_with_two_degrees_of_freedom() -> None:
@@ -59,7 +60,8 @@ def test_the_problems_share_is_the_variance_of_the_mean_over_the_seeds() -> None
 def test_one_seed_decides_nothing() -> None:
     found = estimate([30.0], [np.array([20.0, 40.0])])
     assert found.interval() is None
-    assert {above(found), alike(found), not_behind(found), above(None), alike(None), not_behind(None)} == {OPEN}
+    judged = {rule(e, MARGIN) for rule in (alike, not_behind) for e in (found, None)}
+    assert judged | {above(found), above(None)} == {OPEN}
 
 
 def test_seeds_that_do_not_differ_say_nothing_about_the_noise() -> None:
@@ -69,27 +71,35 @@ def test_seeds_that_do_not_differ_say_nothing_about_the_noise() -> None:
 SURE = 1e-6  # a variance that leaves the mean
 
 
+def test_a_claim_is_sunk_by_the_interval_of_all_that_could_sink_it() -> None:
+    """Standard error 1 around -0.5: below 1.46 alone, as one of eight (t at 99.69 %: 2.73) only below 2.23."""
+    found = Estimate((-0.5, -0.5), 1.0)
+    assert (above(found), above(found, Among(sunk=8)), above(found, Among(shown=8))) == (NO, OPEN, NO)
+    shown = Estimate((2.5, 2.5), 1.0)  # above 0.54 alone, as one of eight only above -0.23
+    assert (above(shown), above(shown, Among(sunk=8)), above(shown, Among(shown=8))) == (YES, YES, OPEN)
+
+
 @pytest.mark.parametrize(
     ("mean", "more", "behind", "same"),
     [
         (10.0, YES, YES, NO),
         (0.5, YES, YES, YES),
         (-1.0, NO, YES, YES),
-        (-COMPARABLE - 1, NO, NO, NO),
+        (-MARGIN - 1, NO, NO, NO),
     ],
 )
 def test_rules_on_a_sure_difference(mean: float, more: Verdict, behind: Verdict, same: Verdict) -> None:
     found = Estimate((mean, mean), SURE)
-    assert (above(found), not_behind(found), alike(found)) == (more, behind, same)
+    assert (above(found), not_behind(found, MARGIN), alike(found, MARGIN)) == (more, behind, same)
 
 
 def test_rules_on_a_vague_difference() -> None:
     """Twice the standard error of 4 leaves everything open around zero; of 1 it rules out much."""
-    assert above(Estimate((1.0, 1.0), 16.0)) is OPEN and alike(Estimate((1.0, 1.0), 16.0)) is OPEN
-    assert not_behind(Estimate((1.0, 1.0), 16.0)) is OPEN
+    assert above(Estimate((1.0, 1.0), 16.0)) is OPEN and alike(Estimate((1.0, 1.0), 16.0), MARGIN) is OPEN
+    assert not_behind(Estimate((1.0, 1.0), 16.0), MARGIN) is OPEN
     assert above(Estimate((-0.5, -0.5), 1.0)) is NO  # below 1.5, hence below SMALL
     assert above(Estimate((SMALL, SMALL), 1.44)) is OPEN
-    assert alike(Estimate((1.0, 1.0), 1.0)) is YES and not_behind(Estimate((1.0, 1.0), 1.0)) is YES
+    assert alike(Estimate((1.0, 1.0), 1.0), MARGIN) is YES and not_behind(Estimate((1.0, 1.0), 1.0), MARGIN) is YES
 
 
 @pytest.mark.parametrize(

@@ -1,20 +1,32 @@
 """The findings of the paper's sections 5.1 to 5.3, each with its rule, judged by what the runs measured.
 
 Every rule is fixed here, before any run, and is a function of the evidence alone. Claims about one part among several
-("some selector drifts") are held to intervals that are wide enough for all of them; claims about all parts need none.
+("some selector drifts") are held to intervals that are wide enough for all of them. So is what sinks a claim about all
+parts, where one that fails is enough.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from zerocoder.evaluation.paper import published
 from zerocoder.miniature.plan import BASE, LABELS, SELECTORS, TAUS, labels_name, tau_name
 from zerocoder.miniature.scores import CAVG, MUTATION, RAISED, TAVG, Scores
-from zerocoder.miniature.statistics import Estimate, Verdict, above, alike, estimate, every, not_behind, some
+from zerocoder.miniature.statistics import (
+    ALONE,
+    Among,
+    Estimate,
+    Verdict,
+    above,
+    alike,
+    estimate,
+    every,
+    not_behind,
+    some,
+)
 from zerocoder.report.logs import Series
 
 PAPER = "qwen2.5-coder-7b"
@@ -43,8 +55,14 @@ class Part:
     name: str
     found: Estimate | None  # None where no two seeds or no runs are there for it
     verdict: Verdict
-    comparisons: int = 1
+    among: Among = ALONE
     paper: float | None = None  # the same difference in the paper
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """The one that the verdict is read off."""
+        among = self.among.shown if self.verdict is Verdict.REPRODUCED else self.among.sunk
+        return None if self.found is None else self.found.interval(among)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +100,31 @@ def _versus(
     ours: str | Sequence[str],
     theirs: str,
     column: str,
-    rule: Callable[[Estimate | None, int], Verdict] = above,
-    comparisons: int = 1,
+    among: Among = ALONE,
 ) -> Part:
     names = (ours,) if isinstance(ours, str) else tuple(ours)
     found = difference(evidence.scores, names, theirs, column)
     shown = names[0] if len(names) == 1 else "mean of " + ", ".join(names)
     paper = _in_paper(names, theirs, column)
-    return Part(f"{column}: {shown} − {theirs}", found, rule(found, comparisons), comparisons, paper)
+    return Part(f"{column}: {shown} − {theirs}", found, above(found, among), among, paper)
+
+
+def _compared(
+    evidence: Evidence,
+    ours: str,
+    theirs: str,
+    column: str,
+    rule: Callable[[Estimate | None, float, Among], Verdict],
+    among: Among,
+) -> Part:
+    """As `_versus`, within a margin: half of what the setting `theirs` has changed over base."""
+    part = _versus(evidence, ours, theirs, column)
+    gain = difference(evidence.scores, [theirs], BASE, column)
+    if part.found is None or gain is None:
+        return replace(part, verdict=Verdict.UNDECIDED)
+    margin = abs(gain.mean) / 2
+    name = f"{part.name}, margin {margin:.1f}"
+    return replace(part, name=name, verdict=rule(part.found, margin, among), among=among)
 
 
 def _in_paper(ours: Sequence[str], theirs: str, column: str) -> float | None:
@@ -119,7 +154,7 @@ def label_free(evidence: Evidence) -> Finding:
     return _finding(
         "5.1", "ZeroCoder with static selectors improves both roles over the base model without any label.",
         "the mean of the four label-free selectors is above base, in CAvg and in TAvg",
-        [_versus(evidence, SELECTORS, BASE, column) for column in BOTH],
+        [_versus(evidence, SELECTORS, BASE, column, Among(sunk=len(BOTH))) for column in BOTH],
     )  # fmt: skip
 
 
@@ -155,7 +190,7 @@ def better_with_tester(evidence: Evidence) -> Finding:
     return _finding(
         "5.1", "Co-evolving the tester is better for the coder than offline and online RL.",
         "the mean of the four label-free selectors is above offline and above online, in CAvg",
-        [_versus(evidence, SELECTORS, name, CAVG) for name in ("offline", "online")],
+        [_versus(evidence, SELECTORS, name, CAVG, Among(sunk=2)) for name in ("offline", "online")],
     )  # fmt: skip
 
 
@@ -164,7 +199,7 @@ def no_dominance(evidence: Evidence) -> Finding:
     others = {name: [other for other in SELECTORS if other != name] for name in SELECTORS}
     count = len(BOTH) * (len(SELECTORS) - 1)
     parts = {
-        (name, other, column): _versus(evidence, name, other, column, comparisons=count)
+        (name, other, column): _versus(evidence, name, other, column, Among(shown=count))
         for name in SELECTORS for other in others[name] for column in BOTH
     }  # fmt: skip
     behind = {
@@ -189,13 +224,11 @@ def no_dominance(evidence: Evidence) -> Finding:
 
 
 def drift(evidence: Evidence) -> Finding:
-    parts = []
+    parts, among = [], Among(shown=len(SELECTORS))
     for name in SELECTORS:
         changes = [_rise(series) for series in evidence.noise.get(name, {}).values()]
         found = estimate([c for c in changes if c is not None])
-        parts.append(
-            Part(f"noise, last third − first third: {name}", found, above(found, len(SELECTORS)), len(SELECTORS))
-        )
+        parts.append(Part(f"noise, last third − first third: {name}", found, above(found, among), among))
     return _finding(
         "5.1", "Selector drift: the selection noise of static selectors can rise over training.",
         "the noise of at least one label-free selector is higher in the last third of training than in the first",
@@ -211,7 +244,7 @@ def _rise(series: Series) -> float | None:
 
 
 def calibrated(evidence: Evidence) -> Finding:
-    parts = []
+    parts, among = [], Among(sunk=len(LABELLED))
     ours = evidence.noise.get("dyb4", {})
     for name in LABELLED:
         theirs = evidence.noise.get(name, {})
@@ -220,7 +253,7 @@ def calibrated(evidence: Evidence) -> Finding:
             for s in ours if s in theirs and min(len(theirs[s].values), len(ours[s].values)) > 1
         ]  # fmt: skip
         found = estimate(lower)
-        parts.append(Part(f"mean noise: {name} − dyb4", found, above(found)))
+        parts.append(Part(f"mean noise: {name} − dyb4", found, above(found, among), among))
     return _finding(
         "5.1, 5.2", "DyB4 keeps a lower selection noise than the static selectors throughout training.",
         "the mean noise after the first step is lower with dyb4 than with each static selector with the same labels",
@@ -232,7 +265,7 @@ def dynamic_gain(evidence: Evidence) -> Finding:
     return _finding(
         "5.2", "ZeroCoder with DyB4 improves both roles over the base model.",
         "dyb4 is above base, in CAvg and in TAvg",
-        [_versus(evidence, "dyb4", BASE, column) for column in BOTH],
+        [_versus(evidence, "dyb4", BASE, column, Among(sunk=len(BOTH))) for column in BOTH],
     )  # fmt: skip
 
 
@@ -243,7 +276,7 @@ def dynamic_beats_static(column: str) -> Callable[[Evidence], Finding]:
         return _finding(
             "5.2", f"DyB4 outperforms every static selector with the same labels in {role}.",
             f"dyb4 is above each labelled static selector in {column}",
-            [_versus(evidence, "dyb4", name, column) for name in LABELLED],
+            [_versus(evidence, "dyb4", name, column, Among(sunk=len(LABELLED))) for name in LABELLED],
         )  # fmt: skip
 
     return judge
@@ -262,15 +295,16 @@ def mutation_matters(column: str) -> Callable[[Evidence], Finding]:
 
 
 def filter_shape(evidence: Evidence) -> Finding:
-    """Some tau in the middle is ahead of both ends, by intervals that hold for all that are tried."""
-    inner, parts, verdicts = TAUS[1:-1], [], []
+    """Some tau in the middle is ahead of both ends, by intervals that hold for all that are tried.
+
+    A column in which every tau is behind one of the ends sinks it: two columns with two ends.
+    """
+    inner, ends, parts, verdicts = TAUS[1:-1], (TAUS[0], TAUS[-1]), [], []
+    among = Among(shown=len(inner), sunk=len(BOTH) * len(ends))
     for column in BOTH:
         tried = []
         for tau in inner:
-            both = [
-                _versus(evidence, tau_name(tau), tau_name(end), column, comparisons=len(inner))
-                for end in (TAUS[0], TAUS[-1])
-            ]  # fmt: skip
+            both = [_versus(evidence, tau_name(tau), tau_name(end), column, among) for end in ends]
             parts += both
             tried.append(every(part.verdict for part in both))
         verdicts.append(some(tried))
@@ -282,25 +316,26 @@ def filter_shape(evidence: Evidence) -> Finding:
 
 
 def filter_gain(theirs: str, words: str) -> Callable[[Evidence], Finding]:
+    among = Among(sunk=len(TAUS[1:]) * len(BOTH))
+
     def judge(evidence: Evidence) -> Finding:
         return _finding(
             "5.3", f"With every threshold of the filter both roles stay above {words}.",
             f"each tau from {TAUS[1]} to {TAUS[-1]} is above {theirs}, in CAvg and in TAvg",
-            [_versus(evidence, tau_name(tau), theirs, column) for tau in TAUS[1:] for column in BOTH],
+            [_versus(evidence, tau_name(tau), theirs, column, among) for tau in TAUS[1:] for column in BOTH],
         )  # fmt: skip
 
     return judge
 
 
 def insensitive(evidence: Evidence) -> Finding:
-    least = labels_name(10)
+    ten = labels_name(10)
+    others = [labels_name(n) for n in LABELS if labels_name(n) != ten]
+    among = Among(sunk=len(others) * len(BOTH))
     return _finding(
         "5.3", "DyB4 is insensitive to the number L of labelled problems.",
         "every other L is comparable with ten labelled problems, in CAvg and in TAvg",
-        [
-            _versus(evidence, labels_name(n), least, column, alike)
-            for n in LABELS if labels_name(n) != least for column in BOTH
-        ],
+        [_compared(evidence, name, ten, column, alike, among) for name in others for column in BOTH],
     )  # fmt: skip
 
 
@@ -308,7 +343,7 @@ def near_oracle(evidence: Evidence) -> Finding:
     return _finding(
         "5.3", "ZeroCoder with DyB4 is comparable to training with ground truth.",
         "dyb4 is comparable with oracle or above it, in CAvg and in TAvg",
-        [_versus(evidence, "dyb4", "oracle", column, not_behind) for column in BOTH],
+        [_compared(evidence, "dyb4", "oracle", column, not_behind, Among(sunk=len(BOTH))) for column in BOTH],
     )  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from zerocoder.miniature.findings import PAPER, Finding, findings
 from zerocoder.miniature.pace import in_words
 from zerocoder.miniature.plan import LIGHTER, Plan
 from zerocoder.miniature.scores import PASS, RESAMPLES
-from zerocoder.miniature.statistics import COMPARABLE, LEVEL, SMALL, Verdict
+from zerocoder.miniature.statistics import LEVEL, SMALL, Verdict
 from zerocoder.miniature.tables import parts_table, table_1, table_2, table_3, table_4, table_5, verdicts_table
 
 MARK = "<!-- Written by `make miniature` from the runs' logs. What is changed here by hand is lost. -->"
@@ -85,16 +85,18 @@ def _verdicts(found: Sequence[Finding]) -> list[str]:
     summary = ", ".join(f"{counts[verdict]} {verdict}" for verdict in Verdict)
     return [
         "## The paper's findings",
-        f"{summary}. The rules were fixed before the runs; the numbers are at the end of the page.",
+        f"{summary}. The rules were fixed before the results were there; the numbers are at the end of the page.",
         verdicts_table(found).strip(),
         f"**How they are judged.** A difference is the mean over seeds, each seed compared with itself. Its "
         f"{LEVEL:.0%} interval counts the noise between the seeds and that of the choice of problems (bootstrap, "
         f"{RESAMPLES} draws, the same for both sides), by Student's t with the degrees of freedom of Welch and "
-        f"Satterthwaite. *Above* is reproduced when the interval is above zero, not reproduced when it ends below "
-        f"{SMALL:g} points, and not decidable here otherwise. *Comparable* is reproduced when the interval stays "
-        f"within {COMPARABLE:g} points, and not reproduced when it is outside of them. A claim of several parts is "
+        f"Satterthwaite; for noise and time there are the seeds alone. *Above* is reproduced when the interval is "
+        f"above zero, not reproduced when it ends below {SMALL:g} points, and not decidable here otherwise. "
+        "*Comparable* is reproduced when the interval stays within half of what the setting that is compared with "
+        "gains over base (the margin), and not reproduced when it is outside of that. A claim of several parts is "
         "reproduced when all of them are and not reproduced when one is not, unless its rule says otherwise. Where one "
-        "of several is enough, the intervals are widened to hold for all of them (Bonferroni).",
+        "of several is enough, to bear a claim out or to sink it, the intervals are widened to hold for all of them "
+        "(Bonferroni).",
     ]
 
 
@@ -112,13 +114,40 @@ def _tables(plan: Plan, left: Left, drawn: Mapping[str, str]) -> list[str]:
         "### Table 4: training problems left by the filter", table_4(left).strip(),
         "### Table 5: the time of a step",
         "ZeroCoder with DyB4, mean over steps. At work: hidden behind other stages or not, which the paper's "
-        "percentages correspond to. Waited for: what the step was longer by.",
+        "percentages correspond to. Waited for: what the step was longer by. The answers to the labelled problems are "
+        f"part of the calibration, which is {_how_often(left)} here and before every step in the paper.",
         table_5(left).strip(),
     ]  # fmt: skip
     for name, title in _FIGURES.items():
         parts.append(f"### {title}")
+        parts += _captions(left).get(name, [])
         parts.append(f"![{title}]({drawn[name]})" if name in drawn else "Nothing has been logged for it yet.")
     return parts
+
+
+def _captions(left: Left) -> dict[str, list[str]]:
+    """What a figure does not say itself."""
+    noise = "selector/noise"
+    log = next((log for by_seed in left.logs.values() for log in by_seed.values() if noise in log.scalars), None)
+    if log is None:
+        return {}
+    steps = ", ".join(str(int(step)) for step in log.scalars[noise].steps)
+    problems = log.config["callbacks"]["selection_noise"]["problems"]
+    return {
+        "noise": [
+            f"Measured at the steps {steps} on {problems} labelled problems that nothing is learnt from, with the priors "
+            "that DyB4 chose last; before the first step it has chosen none."
+        ],
+        "rewards": [
+            "Solid: the share of programs that are in the consensus, and of tests that the proxy passes, on which the "
+            "tester's mutation term rests. Dashed: the share that is right by labels that training does not see."
+        ],
+    }
+
+
+def _how_often(left: Left) -> str:
+    every = sorted({log.config["callbacks"]["recalibration"]["every"] for log in left.logs["dyb4"].values()})
+    return " or ".join(f"before every {n}th step" if n > 1 else "before every step" for n in every) or "not done"
 
 
 _FIGURES = {

@@ -11,7 +11,7 @@ problem counts in both shares, so that the intervals are a little too wide rathe
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -22,8 +22,6 @@ from scipy import stats
 LEVEL = 0.95
 SMALL = 2.0
 """Percentage points: an improvement that is below it for certain is none."""
-COMPARABLE = 5.0
-"""Percentage points: what differs by less is comparable."""
 _ROUNDING = 1e-18  # a variance below it is none
 
 
@@ -77,33 +75,46 @@ def estimate(values: Sequence[float], draws: Sequence[NDArray[np.float64]] = ())
     return Estimate(tuple(values), float(np.nanvar(np.mean(np.stack(list(draws)), axis=0), ddof=1)))
 
 
-def above(found: Estimate | None, comparisons: int = 1) -> Verdict:
+@dataclass(frozen=True, slots=True)
+class Among:
+    """Of how many comparisons one is enough: to bear a claim out, and to sink it."""
+
+    shown: int = 1
+    sunk: int = 1
+
+
+ALONE = Among()
+
+
+def above(found: Estimate | None, among: Among = ALONE) -> Verdict:
     """ "It is more than zero": shown, ruled out but for a small rest, or open."""
-    between = found.interval(comparisons) if found is not None else None
-    if between is None:
+    return _judged(found, among, lambda low, high: low > 0, lambda low, high: high < SMALL)
+
+
+def not_behind(found: Estimate | None, margin: float, among: Among = ALONE) -> Verdict:
+    """ "It is comparable or better": the difference is above -margin for certain, below it for certain, or open."""
+    return _judged(found, among, lambda low, high: low > -margin, lambda low, high: high < -margin)
+
+
+def alike(found: Estimate | None, margin: float, among: Among = ALONE) -> Verdict:
+    """ "It makes no difference that counts": within `margin` on both sides, outside of it for certain, or open."""
+    return _judged(
+        found,
+        among,
+        lambda low, high: -margin < low and high < margin,
+        lambda low, high: high < -margin or low > margin,
+    )
+
+
+def _judged(
+    found: Estimate | None, among: Among, shows: Callable[[float, float], bool], sinks: Callable[[float, float], bool]
+) -> Verdict:
+    """Both by intervals that hold for all comparisons of which one would be enough."""
+    narrow = found.interval(among.shown) if found is not None else None
+    wide = found.interval(among.sunk) if found is not None else None
+    if narrow is None or wide is None:
         return Verdict.UNDECIDED
-    low, high = between
-    return Verdict.REPRODUCED if low > 0 else Verdict.NOT if high < SMALL else Verdict.UNDECIDED
-
-
-def not_behind(found: Estimate | None, comparisons: int = 1) -> Verdict:
-    """ "It is comparable or better": the difference is above -COMPARABLE for certain, below it for certain, or open."""
-    between = found.interval(comparisons) if found is not None else None
-    if between is None:
-        return Verdict.UNDECIDED
-    low, high = between
-    return Verdict.REPRODUCED if low > -COMPARABLE else Verdict.NOT if high < -COMPARABLE else Verdict.UNDECIDED
-
-
-def alike(found: Estimate | None, comparisons: int = 1) -> Verdict:
-    """ "It makes no difference that counts": within COMPARABLE on both sides, outside of it for certain, or open."""
-    between = found.interval(comparisons) if found is not None else None
-    if between is None:
-        return Verdict.UNDECIDED
-    low, high = between
-    if low > -COMPARABLE and high < COMPARABLE:
-        return Verdict.REPRODUCED
-    return Verdict.NOT if high < -COMPARABLE or low > COMPARABLE else Verdict.UNDECIDED
+    return Verdict.REPRODUCED if shows(*narrow) else Verdict.NOT if sinks(*wide) else Verdict.UNDECIDED
 
 
 def every(verdicts: Iterable[Verdict]) -> Verdict:

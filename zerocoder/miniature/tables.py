@@ -60,7 +60,7 @@ def _means(by_seed: Mapping[int, Checkpoint], shown: Sequence[str]) -> dict[str,
 
 def _is_best(means: Mapping[str, Mapping[str, float]], name: str, column: str) -> bool:
     known = [found[column] for found in means.values() if column in found]
-    return len(known) > 1 and means[name].get(column) == max(known)
+    return len(set(known)) > 1 and means[name].get(column) == max(known)
 
 
 def _of_paper(name: str) -> list[str]:
@@ -127,7 +127,7 @@ def _part(part: Part) -> list[str]:
     paper = NOTHING if part.paper is None else f"{part.paper:+.1f}"
     if part.found is None or not part.found.values:
         return [escaped(part.name), NOTHING, "", "", paper, str(part.verdict)]
-    between = part.found.interval(part.comparisons)
+    between = part.interval
     interval = "none" if between is None else f"[{between[0]:+.1f}, {between[1]:+.1f}]"
     each = ", ".join(f"{value:+.1f}" for value in part.found.values)
     return [escaped(part.name), f"{part.found.mean:+.1f}", each, escaped(interval), paper, str(part.verdict)]
