@@ -135,8 +135,8 @@ def _captions(left: Left) -> dict[str, list[str]]:
     problems = log.config["callbacks"]["selection_noise"]["problems"]
     return {
         "noise": [
-            f"Measured at the steps {steps} on {problems} labelled problems that nothing is learnt from, with the priors "
-            "that DyB4 chose last; before the first step it has chosen none."
+            f"Measured at the steps {steps} on {problems} labelled problems that nothing is learnt from, with the "
+            "priors that DyB4 chose last; before the first step it has chosen none."
         ],
         "rewards": [
             "Solid: the share of programs that are in the consensus, and of tests that the proxy passes, on which the "
