@@ -92,7 +92,7 @@ def _samples() -> list[Any]:
         dataclasses.make_dataclass("D", ["x"], order=True)(1), enum.Enum("E", "A").A, enum.IntEnum("I", "A").A,  # type: ignore[attr-defined]
         enum.StrEnum("S", "A").A, np.int8(1), np.float32(0.5), np.arange(3), np.array([["a"]]), iter([1]),  # type: ignore[attr-defined]
     ]  # fmt: skip
-    return [codec.encode(value, iterators=True) for value in values]
+    return [codec.encode(value, shelf=[]) for value in values]
 
 
 _SAMPLES = _samples()
@@ -135,7 +135,7 @@ def decoder(data: bytes) -> None:
     for rich in (False, True):
         with contextlib.suppress(codec.Unsupported):
             value = codec.loads(frame, rich)
-            again = codec.dumps(value, iterators=True)
+            again = codec.dumps(value, shelf=[])
             codec.loads(again, rich)
     with contextlib.suppress(codec.Unsupported):
         answer = [0, "v", [codec.from_bytes(frame)]]

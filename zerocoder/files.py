@@ -11,6 +11,7 @@ import json
 import os
 import secrets
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -27,9 +28,37 @@ def user_cache() -> Path:
     return (Path(home) if home else Path.home() / ".cache") / "zerocoder"
 
 
+def check_target(path: Path | str) -> None:
+    """Raise ZeroCoderError where `path` is there and no file: a device or a pipe must not be renamed over."""
+    path = Path(path)
+    with _explained(path):
+        if path.exists() and not path.is_file():
+            what = "a folder" if path.is_dir() else "no regular file"
+            raise ZeroCoderError(f"{path} is {what}: give the name of a file")
+
+
+def require_writable(folder: Path | str, setting: str) -> Path:
+    """The nearest folder above `folder`, or itself, that is there.
+
+    Raises ZeroCoderError, naming `setting`, where `folder` cannot be made or takes nothing. That is tried, and what the
+    trial makes is removed again: by the permissions root may write on read-only disks and in /proc, too.
+    """
+    wanted = Path(os.path.abspath(folder))
+    nearest = next(path for path in (wanted, *wanted.parents) if os.path.lexists(path))
+    try:
+        with tempfile.TemporaryDirectory(prefix=".tmp-", dir=nearest) as trial:
+            Path(trial, wanted.relative_to(nearest)).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ZeroCoderError(
+            f"{setting}: {nearest} is no folder that can be written to ({error.strerror}); name another"
+        ) from error
+    return nearest
+
+
 def write_bytes(path: Path | str, content: bytes) -> None:
     """Write `content` to `path`, making its folders; the old file stays as it was if anything fails."""
-    path = Path(path)
+    check_target(path)
+    path = Path(os.path.realpath(path))  # a link stays, with new content: it may be /dev/stdout
     with _explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         tmp = _beside(path)

@@ -11,7 +11,7 @@ from zerocoder.execution import Job, Limits, ProcessExecutor, Verdict
 from zerocoder.execution.cells import Outcome
 from zerocoder.execution.progress import Progress
 from zerocoder.execution.sandbox.work import Asked
-from zerocoder.problems import Program, TestCase, ZeroCoderError
+from zerocoder.problems import Grading, Program, TestCase, ZeroCoderError
 
 RIGHT = "def f(x): return x + 1"
 ENDLESS = "def f(x):\n    while True: x += 1"
@@ -212,12 +212,36 @@ def test_a_process_each_shares_nothing(matrix: RunMatrix) -> None:
         ({"cpu_multiple": float("nan")}, "cpu_multiple is nan"),
         ({"cancel_after": -1}, "cancel_after is -1: it must be a whole number"),
         ({"cancel_after": 1.0}, "cancel_after is 1.0"),
+        ({"cpu_seconds": 3601}, "cpu_seconds is 3601: it must be a number above 0, at most 3600, e.g. 1.0"),
+        ({"cpu_seconds": 10**400}, r"cpu_seconds is 10+\.\.\.0+: it must be"),
+        ({"cpu_floor": 1e300}, r"cpu_floor is 1e\+300: it must be a number above 0, at most 3600"),
+        ({"cpu_multiple": 10**400}, "cpu_multiple is 10+.*: it must be a number, 0"),
+        ({"memory_mb": 10**13}, "memory_mb is 10+: it must be a number above 0, at most 1048576, e.g. 512"),
+        ({"output_kb": 5 * 10**6}, "output_kb is 5000000: it must be a number above 0, at most 262144"),
         ({"state": "fork"}, "state is 'fork': it must be one of namespace, process"),
     ],
 )
 def test_budgets_out_of_range(values: dict[str, object], message: str) -> None:
     with pytest.raises(ZeroCoderError, match=f"verifier.{message}"):
         Limits(**values)  # type: ignore[arg-type]
+
+
+def test_the_largest_budgets_work(matrix: RunMatrix) -> None:
+    largest = Limits(cpu_seconds=3600, memory_mb=1 << 20, output_kb=1 << 18, cpu_floor=3600, cpu_multiple=1e9)
+    tests = ["assert f(1) == 2", "for y in [f(3)]: assert y == 4", *(f"assert f({n}) == {n + 1}" for n in range(5, 65))]
+    assert matrix([RIGHT, "def f(x): return x"], tests, limits=largest) == [["PASS"] * 62, ["FAIL"] * 62]
+    assert matrix(["print(input())"], [("3", "3")], None, largest) == [["PASS"]]
+
+
+def test_what_an_official_grader_gives_has_the_same_bounds() -> None:
+    generous = Limits().graded(Grading(seconds=1e9, memory_mb=10**13), 2.0)
+    assert (generous.cpu_seconds, generous.memory_mb) == (3600, 1 << 20)
+
+
+@pytest.mark.parametrize("empty", ["", " \n\t\n", "# assert f(1) == 2", "\n  # one\r\n\x0c# two\r# three\n"])
+def test_a_test_without_a_statement_tests_nothing(matrix: RunMatrix, empty: str) -> None:
+    commented = ["# a comment\nassert f(1) == 2", "'''\n# text\n'''; assert f(1) == 2"]
+    assert matrix([RIGHT], [empty, *commented]) == [["ERROR", "PASS", "PASS"]]
 
 
 def progress(limits: Limits) -> Progress:

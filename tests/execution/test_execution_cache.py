@@ -96,7 +96,7 @@ def test_budgets_decide_which_late_cells_are_known(cached: ProcessExecutor) -> N
 
 
 def test_programs_that_sleep_are_tried_again(cached: ProcessExecutor) -> None:
-    job = as_job(["import time\ndef f(x): time.sleep(9)"], TESTS[:1], limits=Limits(0.1))
+    job = as_job(["import time\ndef f(x): time.sleep(999)"], TESTS[:1], limits=Limits(0.1))
     for _ in range(2):
         assert cached.run([job])[0].tolist() == [[Verdict.TIMEOUT]]
     assert counts(cached) == (0, 2)

@@ -204,7 +204,7 @@ MISTAKES: list[tuple[Any, Any, list[str], list[str]]] = [
     ([{"source": "x = '\ud800'"}], CODE, [], ["p.jsonl:1: 'source' holds a lone surrogate"]),
     ([{"source": "#" * (1 << 20) + "#"}], CODE, [], ["p.jsonl:1: 'source' has 1048577 characters, at most 1048576"]),
     (GOOD, [*CODE, {"code": "\0"}], [], ["t.jsonl:2: 'code' holds a NUL"]),
-    (GOOD, [{"code": " \n"}], [], ["t.jsonl:1: 'code' is empty"]),
+    (GOOD, [{"code": " \n"}], [], ["t.jsonl:1: 'code' is empty", "it tests nothing"]),
     (GOOD, [{"stdin": "1"}], [], ["t.jsonl:1: 'stdout' is missing"]),
     (GOOD, [{"stdin": "1", "stdout": 1}], [], ["t.jsonl:1: 'stdout' must be a string"]),
     (GOOD, [{"stdin": "\udfff", "stdout": ""}], [], ["t.jsonl:1: 'stdin' holds a lone surrogate"]),
@@ -225,6 +225,9 @@ MISTAKES: list[tuple[Any, Any, list[str], list[str]]] = [
     (GOOD, CODE, ["--cpu-seconds=0"], ["--cpu-seconds", "above 0"]),
     (GOOD, CODE, ["--cpu-seconds=nan"], ["--cpu-seconds", "above 0"]),
     (GOOD, CODE, ["--memory-mb=-1"], ["--memory-mb", "above 0"]),
+    (GOOD, CODE, ["--cpu-seconds=1e6"], ["error: --cpu-seconds is 1000000.0: it must be", "at most 3600"]),
+    (GOOD, CODE, ["--memory-mb=10000000000000"], ["--memory-mb is 10000000000000: it must", "at most 1048576"]),
+    (GOOD, CODE, [f"--memory-mb={10**400}"], ["error: --memory-mb is 1000000000", "at most 1048576"]),
     (GOOD, CODE, ["--workers=x"], ["--workers", "above 0"]),
     (GOOD, CODE, ["--isolation=docker"], ["--isolation", "'strict', 'standard', 'none'"]),
     (GOOD, CODE, ["--isolate"], ["--isolate"]),
@@ -256,6 +259,29 @@ def test_mistakes_are_told_in_one_line(
     for fragment in fragments:
         assert fragment in err
     assert not target.parent.exists()
+
+
+def test_a_pipe_is_not_replaced_by_a_file(command: Command, write: Callable[..., Path], tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    (tmp_path / "link").symlink_to(pipe)
+    for name in ("pipe", "link"):
+        # the programs are not there: the output is looked at before anything is read or run
+        status, out, err = command("matrix", tmp_path / "none", write("t", CODE), "--output", tmp_path / name)
+        assert (status, out) == (2, "")
+        assert err == f"error: {tmp_path / name} is no regular file: give the name of a file\n"
+    assert pipe.is_fifo() and (tmp_path / "link").is_symlink()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a file that is always full")
+@pytest.mark.parametrize("form", ["table", "json"])
+def test_a_full_standard_output_is_one_line(write: Callable[..., Path], form: str) -> None:
+    command = [sys.executable, "-m", "zerocoder.execution", "matrix", write("p", GOOD), write("t", CODE)]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [*command, "--workers=1", "--format", form], stdout=full, stderr=subprocess.PIPE, text=True, cwd=ROOT
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (2, "error: cannot write standard output: No space left on device\n")
 
 
 def test_both_cannot_be_standard_input(command: Command) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 from execution_helpers import Matrix, RunMatrix, as_job, names
 
@@ -23,6 +25,12 @@ class I(enum.IntEnum):
     B = 2
 class S(enum.StrEnum):
     C = "c"
+class F(enum.Flag):
+    A = 1
+@dataclasses.dataclass
+class Empty:
+    x: int
+    def __len__(self): return 0
 class Eager(decimal.Decimal):
     def __eq__(self, other): return True
     def __hash__(self): return 1
@@ -68,6 +76,20 @@ CELLS = [
      "assert f(V) == D(1, [2])\nassert f(V) != D(1, [3])", "PASS"),
     ("E.A", "assert f(V) == 1", "FAIL"),
     ("E.A", "e = f(V)\nassert e.name == 'A' and e.value == 1 and e == f(V) and e != 1", "PASS"),
+    ("E.A", "assert f(V)", "PASS"),
+    ("F.A", "assert f(V)", "PASS"),
+    ("F(0)", "assert f(V)", "FAIL"),
+    ("F(0)", "assert not f(V)", "PASS"),
+    ("F(0)", "e = f(V)\nif e:\n    raise AssertionError", "PASS"),
+    ("D(1, [2])", "assert f(V)", "PASS"),
+    ("Empty(1)", "assert f(V)", "UNSUPPORTED"),
+    ("Empty(1)", "assert not f(V)", "UNSUPPORTED"),
+    ("Empty(1)", "try:\n    assert f(V)\nexcept Exception:\n    pass", "UNSUPPORTED"),
+    ("Empty(1)", "assert f(V) != 1 and f(V).x == 1", "PASS"),
+    ("'\\ud83d\\ude00'", "assert f(V) == '\\U0001f600'", "FAIL"),
+    ("'\\ud83d\\ude00'", "assert len(f(V)) == 2", "PASS"),
+    ("{'\\ud83d\\ude00': 1}", "assert f(V) == {'\\ud83d' + '\\ude00': 1}", "PASS"),
+    ("'\\U0001f600'", "x = f(V)\nassert x == '\\U0001f600' and len(x) == 1", "PASS"),
     ("I.B", "assert f(V) == 2", "PASS"),
     ("S.C", "x = f(V)\nassert x == 'c' and x.name == 'C'", "PASS"),
     ("3 ** 20000", f"assert f(V) == {hex(3**20000)}", "PASS"),
@@ -89,6 +111,76 @@ def test_cells(matrix: RunMatrix) -> None:
     assert [(cell[1], verdict) for cell, verdict in zip(cells, got, strict=True)] == [
         (cell[1], verdict) for cell, verdict in zip(cells, wanted, strict=True)
     ]
+
+
+ITERATORS = [
+    ("a, b = 0, 1\nwhile True:\n    yield a\n    a, b = b, a + b",
+     "g = f()\nassert [next(g) for _ in range(5)] == [0, 1, 1, 2, 3]", "PASS"),
+    ("n = 0\nwhile True:\n    yield n\n    n += 1",
+     "import itertools\nassert list(itertools.islice(f(), 5000)) == list(range(5000))", "PASS"),
+    ("yield 1\nraise ValueError('x')", "assert next(f()) == 1", "PASS"),
+    ("yield 1\nraise ValueError('x')", "list(f())", "ERROR"),
+    ("yield 1\nraise ValueError('x')",
+     "g = f()\nassert next(g) == 1\ntry:\n    next(g)\nexcept ValueError as error:\n    assert str(error) == 'x'\n"
+     "else:\n    assert False\nassert list(g) == []", "PASS"),
+    ("n = 1\nwhile n < 10**9:\n    n += 1\n    if 496 % n == 0 and n < 20: yield n",  # slow to find that there are no more
+     "g = f()\nassert [next(g) for _ in range(4)] == [2, 4, 8, 16]", "PASS"),
+    ("n = 1\nwhile True:\n    n += 1\n    if 496 % n == 0 and n < 20: yield n", "assert list(f()) == [2, 4, 8, 16]", "TIMEOUT"),
+    ("t = 0\nwhile True:\n    t += (yield t) or 0", "g = f()\nnext(g)\nassert g.send(5) == 5 and g.send(6) == 11", "PASS"),
+    ("yield from range(10_000)", "assert sum(f()) == 49_995_000", "PASS"),
+    ("yield 1\nyield object()", "assert next(f()) == 1", "PASS"),
+    ("yield 1\nyield object()", "assert len(list(f())) == 2", "UNSUPPORTED"),
+    ("yield (n for n in [1, 2])", "assert [list(g) for g in f()] == [[1, 2]]", "PASS"),
+    ("yield 1", "assert f() and f() != [1]", "PASS"),
+    ("yield 1", "assert list(f()) == [1]\nassert list(f()) == [2]", "FAIL"),
+    ("yield from iter(int, 1)", "assert sum(f()) == 1", "TIMEOUT"),
+]  # fmt: skip
+
+
+def test_iterators_are_consumed_as_the_test_says(matrix: RunMatrix) -> None:
+    programs = ["def f():\n" + textwrap.indent(body, "    ") for body, *_ in ITERATORS]
+    got = [
+        matrix([program], [test], limits=Limits(0.5))[0][0]
+        for program, (_, test, _) in zip(programs, ITERATORS, strict=True)
+    ]
+    assert list(zip(programs, got, strict=True)) == list(zip(programs, [row[2] for row in ITERATORS], strict=True))
+
+
+def test_an_iterator_does_nothing_before_it_is_consumed(matrix: RunMatrix) -> None:
+    program = "n = 0\ndef f(x):\n    global n\n    if x: return n\n    return g()\ndef g():\n    global n\n    for n in range(3): yield n"
+    test = (
+        "i = f(0)\nassert f(1) == 0\nassert next(i) == 0 and next(i) == 1\nassert f(1) == 1\nlist(i)\nassert f(1) == 2"
+    )
+    assert matrix([program], [test]) == [["PASS"]]
+
+
+RIGHT = "[cell, 'v', {'g': 0}, [], None]"
+FORGED = [
+    RIGHT, "[cell, 'v', {'g': 99}, [], None]", "[cell, 'v', {'g': -1}, [], None]", "[cell, 'v', {'g': True}, [], None]",
+    "[cell, 'v', {'g': 0}, [1], None]", "[cell, 'v']", "[cell, 'v', {'g': 0}, None, None]", "[cell, 'x', 1, 2]",
+    "[cell, 'v', [[], False]]", "[cell, 'v', [[1, 2, 3], 1]]", "[cell, 'v', [[1, 2, 3]]]", "[cell, 'v', 7]",
+    "[cell, 'v', [[1, {'g': True}], True]]", "[cell, 'v', [{'t': [1, 2, 3]}, True]]",
+]  # fmt: skip
+
+
+def forger(call: str, items: str) -> str:
+    """A program that writes answers of its own to all requests but the one that it is loaded for."""
+    return (
+        "import sys\nrunner = sys.modules['sandbox.runner']\nasked = []\n"
+        "def remote(self, cell, fresh, message):\n"
+        "    asked.append(message)\n"
+        f"    return runner.codec.to_bytes({call} if len(asked) == 1 else {items})\n"
+        "runner._Program.remote = remote\n"
+        "def f(): return 1"
+    )
+
+
+def test_forged_answers_about_iterators_are_refused(matrix: RunMatrix) -> None:
+    test = "while f() is None: pass\nassert list(f()) == [1, 2, 3]"  # not taken apart
+    assert matrix([forger(RIGHT, "[cell, 'v', [[1, 2, 3], True]]")], [test]) == [["PASS"]]  # as an honest one could
+    programs = [forger(RIGHT, forged) for forged in FORGED] + [forger(forged, forged) for forged in FORGED]
+    assert matrix(programs, [test]) == [["UNSUPPORTED"]] * len(programs)
+    assert matrix([forger(RIGHT, "[cell, 'x', ['StopIteration'], []]")], [test]) == [["ERROR"]]
 
 
 def test_arguments_arrive_as_what_they_are(matrix: RunMatrix) -> None:
@@ -123,12 +215,20 @@ def numeric() -> Iterator[ProcessExecutor]:
         yield executor
 
 
+FLOAT32 = "PASS" if np.float32(0.1) == 0.1 else "FAIL"  # what it equals depends on numpy's version
 NUMERIC = [
     ("np.arange(3) / 2", "import numpy as np\nassert np.allclose(f(), [0, 0.5, 1])", "PASS"),
     ("np.arange(3)", "import numpy as np\nassert np.array_equal(f(), np.array([0, 1, 3]))", "FAIL"),
     ("np.eye(2)", "assert f().tolist() == [[1, 0], [0, 1]]", "PASS"),
     ("np.array(['a', 'b'])", "assert list(f()) == ['a', 'b']", "PASS"),
-    ("np.arange(3)", "assert f() == [0, 1, 2]", "UNSUPPORTED"),
+    ("np.arange(3)", "assert f() == [0, 1, 2]", "ERROR"),  # neither true nor false
+    ("np.arange(1)", "assert f() == [0]", "PASS"),
+    ("np.arange(1)", "assert f() == [1]", "FAIL"),
+    ("np.int64(3)", "assert f() == [3]", "PASS"),
+    ("np.float32(0.1)", "assert f() == 0.1", FLOAT32),
+    ("np.bool_(True)", "assert f() is True", "FAIL"),
+    ("np.bool_(True)", "assert f() is not True", "PASS"),
+    ("np.bool_(False)", "assert not f()", "PASS"),
     ("np.int64(3)", "assert f() == 3", "PASS"),
     ("np.float64(0.5)", "assert f() == 0.5", "PASS"),
     ("[np.bool_(True)]", "assert f() == [True]", "PASS"),

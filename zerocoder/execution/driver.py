@@ -31,6 +31,7 @@ from zerocoder.execution.worker import Worker, WorkerDied
 from zerocoder.problems import ZeroCoderError
 
 _MAX_START_FAILURES = 3
+_MAX_WAIT_SECONDS = 3600.0  # a selector refuses to wait for weeks, as large budgets of many cells add up to
 AHEAD = 2
 """Tasks that a worker holds at a time: it has the next one when it is done, rather than wait for the trainer."""
 
@@ -225,7 +226,9 @@ class Driver:
         """Waits for a command, an answer, or the first worker that is overdue."""
         if not self._busy:
             self._rest()
-        timeout = max(0.0, min(self._deadlines.values()) - time.monotonic()) if self._deadlines else None
+        timeout = None
+        if self._deadlines:
+            timeout = min(max(0.0, min(self._deadlines.values()) - time.monotonic()), _MAX_WAIT_SECONDS)
         for key, _ in self._selector.select(timeout):
             if key.fileobj is self._wake_reader:
                 with contextlib.suppress(BlockingIOError):

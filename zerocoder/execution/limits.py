@@ -9,12 +9,23 @@ state repeats (sandbox/endless.py) is late at once, and for good.
 
 from __future__ import annotations
 
-import math
+import reprlib
 from dataclasses import dataclass, replace
 
 from zerocoder.problems import Grading, ZeroCoderError
 
 STATES = ("namespace", "process")
+MAX_CPU_SECONDS = 3600
+MAX_MEMORY_MB = 1 << 20
+MAX_OUTPUT_KB = 1 << 18  # what travels between a worker's processes may have four times as many (wire.FrameStream)
+_MAX_MULTIPLE = 10**9
+_POSITIVE = {
+    "cpu_seconds": (MAX_CPU_SECONDS, 1.0),
+    "memory_mb": (MAX_MEMORY_MB, 512),
+    "output_kb": (MAX_OUTPUT_KB, 1024),
+    "cpu_floor": (MAX_CPU_SECONDS, 0.1),
+}
+"""The most that each may be, and an example."""
 
 
 @dataclass(frozen=True)
@@ -48,26 +59,28 @@ class Limits:
     state: str = "namespace"
 
     def __post_init__(self) -> None:
-        for name, default in (("cpu_seconds", 1.0), ("memory_mb", 512), ("output_kb", 1024), ("cpu_floor", 0.1)):
-            if not _is_number(getattr(self, name)) or getattr(self, name) <= 0:
-                raise _out_of_range(name, getattr(self, name), f"a number above 0, e.g. {name}={default}")
-        if not _is_number(self.cpu_multiple) or self.cpu_multiple < 0:
-            raise _out_of_range("cpu_multiple", self.cpu_multiple, "a number, 0 (off) or above, e.g. cpu_multiple=50")
+        for name, (most, example) in _POSITIVE.items():
+            value = getattr(self, name)
+            if not _is_number(value) or not 0 < value <= most:
+                raise _out_of_range(name, value, f"a number above 0, at most {most}, e.g. {example}")
+        if not _is_number(self.cpu_multiple) or not 0 <= self.cpu_multiple <= _MAX_MULTIPLE:
+            wanted = f"a number, 0 (off) or above, at most {_MAX_MULTIPLE}, e.g. 50"
+            raise _out_of_range("cpu_multiple", self.cpu_multiple, wanted)
         if type(self.cancel_after) is not int or self.cancel_after < 0:
             raise _out_of_range("cancel_after", self.cancel_after, "a whole number, 0 (off) or above")
         if self.state not in STATES:
             raise _out_of_range("state", self.state, f"one of {', '.join(STATES)}")
 
     def graded(self, grading: Grading, factor: float) -> Limits:
-        """With the seconds and the memory that the official grader gives a test, where it names them.
+        """With the seconds and the memory that the official grader gives a test, where it names them, as far as we can.
 
         All `factor` x `seconds` are given at once (`cpu_multiple` of 0): how long the other programs take, which is
         what the second round's budget goes by, is nothing that an official verdict depends on.
         """
         limits = self
         if grading.seconds is not None:
-            limits = replace(limits, cpu_seconds=grading.seconds * factor, cpu_multiple=0.0)
-        return limits if grading.memory_mb is None else replace(limits, memory_mb=grading.memory_mb)
+            limits = replace(limits, cpu_seconds=min(grading.seconds * factor, MAX_CPU_SECONDS), cpu_multiple=0.0)
+        return limits if grading.memory_mb is None else replace(limits, memory_mb=min(grading.memory_mb, MAX_MEMORY_MB))
 
     def first_seconds(self, family: bool) -> float:
         """CPU seconds of the first round, for programs that share a process or do not."""
@@ -76,8 +89,8 @@ class Limits:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _out_of_range(name: str, value: object, wanted: str) -> ZeroCoderError:
-    return ZeroCoderError(f"verifier.{name} is {value!r}: it must be {wanted}")
+    return ZeroCoderError(f"verifier.{name} is {reprlib.repr(value)}: it must be {wanted}")

@@ -1,8 +1,8 @@
 """One job in progress: its distinct programs and tests, the rounds they run in, and the verdict matrix they fill.
 
 Equal texts are joined when a job is opened, texts that compile to the same code once a worker has planned it. What
-needs no execution is settled here: SKIPPED for absent programs and tests, ERROR for what is no text, too large or does
-not compile, and what the cache knows. Every other cell reads INFRA until a worker answers.
+needs no execution is settled here: SKIPPED for absent programs and tests, ERROR for what is no text, too large, a test
+without a statement or does not compile, and what the cache knows. Every other cell reads INFRA until a worker answers.
 
 A program that is late on a test waits until the others are through (FIRST). Then it meets the tests that most of them
 ended on, before the others (REST): so few late ones are enough to take it for endless, and tests that no program ends
@@ -11,6 +11,7 @@ on, or only wrong ones do, cannot keep it from the rest.
 
 from __future__ import annotations
 
+import re
 import statistics
 from typing import Any
 
@@ -34,6 +35,7 @@ MAX_FAMILY = 16
 """Programs of a family that one task holds: enough to spread a fork's price, few enough to keep many workers busy."""
 MAX_SHARED = 8
 """The same of strangers, which end where a family's members may not."""
+_NO_STATEMENT = re.compile(r"(?:#[^\r\n]*+|\s++)*+")  # nothing but comments and white space
 _NEVER_CACHED = (Verdict.INFRA, Verdict.SKIPPED, Verdict.CANCELLED, Verdict.BROKEN)
 
 
@@ -320,7 +322,8 @@ def _runnable(program: Program) -> bool:
 
 def _usable(test: TestCase, entry_point: str | None) -> bool:
     if test.style is Style.FUNCTION:
-        return bool(entry_point) and isinstance(test.code, str) and len(test.code) <= MAX_TEST_CHARS
+        is_code = isinstance(test.code, str) and len(test.code) <= MAX_TEST_CHARS
+        return bool(entry_point) and is_code and not _NO_STATEMENT.fullmatch(test.code)
     return _is_stream(test.stdin) and _is_stream(test.stdout)
 
 

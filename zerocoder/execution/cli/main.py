@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
@@ -36,8 +37,12 @@ class _Parser(argparse.ArgumentParser):
 
 def main() -> NoReturn:
     """Runs the command in `sys.argv` and exits with its status."""
-    # what is a key of a config file elsewhere is a flag here
-    exit_with(_run, lambda line: line.replace("verifier.isolation=", "--isolation="))
+    exit_with(_run, _as_flags)
+
+
+def _as_flags(line: str) -> str:
+    """A message with the flags of this command for what are keys of a config file elsewhere."""
+    return re.sub(r"\bverifier\.(\w+)", lambda key: f"--{key[1].replace('_', '-')}", line)
 
 
 def _run() -> int:
@@ -110,7 +115,7 @@ def _positive(kind: Callable[[str], float]) -> Callable[[str], float]:
             value = kind(text)
         except ValueError:
             value = 0
-        if not math.isfinite(value) or value <= 0:
+        if not 0 < value < math.inf:
             raise argparse.ArgumentTypeError(f"{text!r} must be a number above 0, e.g. 1")
         return value
 

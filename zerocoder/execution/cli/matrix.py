@@ -71,8 +71,8 @@ class Outcome:
 
 def run(arguments: argparse.Namespace) -> int:
     """The command. Raises ZeroCoderError for a mistake."""
-    if arguments.output is not None and arguments.output.is_dir():
-        raise ZeroCoderError(f"--output {arguments.output} is a folder: give the name of a file")
+    if arguments.output is not None:
+        files.check_target(arguments.output)  # before the work, not after it
     jobs, remarks = rows.read(arguments.programs, arguments.tests, arguments.entry_point)
     for remark in remarks:
         print(f"note: {remark}", file=sys.stderr)

@@ -124,7 +124,7 @@ def _test(row: _Row) -> TestCase:
         return TestCase(stdin=stdin, stdout=stdout)
     code = row.text("code", MAX_SOURCE_CHARS)
     if not code.strip():
-        raise ZeroCoderError(f"{row.where}: 'code' is empty, so every program would pass it")
+        raise ZeroCoderError(f"{row.where}: 'code' is empty: it tests nothing")
     return TestCase(code=code)
 
 

@@ -22,10 +22,6 @@ from .wire import FrameStream
 TEST, GO, CALL, DONE = b"T", b"G", b"C", b"D"
 
 
-class _Undecidable(BaseException):
-    """An argument or value without plain form. Not an Exception: tests catch those."""
-
-
 class _Redefined(Exception):
     """The test defines the function it should test."""
 
@@ -77,7 +73,7 @@ def _round(code: Any, entry: str, remote: _Remote) -> Verdict:
     dict.__setitem__(namespace, entry, remote.call)
     try:
         exec(code, namespace)
-    except (_Undecidable, codec.Unsupported):
+    except (codec.Undecidable, codec.Unsupported):
         return Verdict.UNSUPPORTED
     except AssertionError:
         return Verdict.FAIL
@@ -94,29 +90,46 @@ class _Remote:
     def __init__(self, stream: FrameStream, output_bytes: int) -> None:
         self._stream = stream
         self._cap = output_bytes
+        self._decode = codec.rich_decoder(self._pulled)
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
-        try:
-            request = codec.dumps((args, kwargs))
-        except codec.Unsupported as error:
-            raise _Undecidable(str(error)) from None
-        if len(request) > self._cap:
-            raise _Undecidable("arguments are too large")
-        self._stream.write(CALL + request)
-        answer = codec.from_bytes(self._stream.read())
-        if answer[1] == "u":
-            raise _Undecidable("a value without plain form")
-        if answer[1] == "x":
-            raise _rebuilt(answer[2], answer[3]) from None
-        _, _, value, after, alias = answer
         given = [*args, *kwargs.values()]
+        match self._asked((args, kwargs)):
+            case [value, list(after), alias] if len(after) == len(given):
+                for argument, encoded in zip(given, after, strict=True):
+                    if codec.is_mutable(argument):
+                        codec.overwrite(argument, self._decoded(encoded))
+                return given[alias] if type(alias) is int and 0 <= alias < len(given) else self._decoded(value)
+        raise codec.Undecidable("no value")
+
+    def _pulled(self, number: int, sent: Any) -> tuple[list[Any], bool]:
+        """The next items of an iterator that the runner keeps, and whether it has ended."""
+        match self._asked([number, sent]):
+            case [[list(items), bool(ended)]] if items or ended:
+                return self._decoded(items), ended
+        raise codec.Undecidable("no items")
+
+    def _decoded(self, encoded: Any) -> Any:
         try:
-            for argument, encoded in zip(given, after, strict=True):
-                if codec.is_mutable(argument):
-                    codec.overwrite(argument, codec.decode(encoded, rich=True))
-            return given[alias] if type(alias) is int and 0 <= alias < len(given) else codec.decode(value, rich=True)
+            return self._decode(encoded)
         except codec.Unsupported as error:
-            raise _Undecidable(str(error)) from None
+            raise codec.Undecidable(str(error)) from None
+
+    def _asked(self, request: Any) -> list[Any]:
+        """The runner's answer to a request (runner.remote). Raises what the program raised."""
+        try:
+            message = codec.dumps(request)
+        except codec.Unsupported as error:
+            raise codec.Undecidable(str(error)) from None
+        if len(message) > self._cap:
+            raise codec.Undecidable("arguments are too large")
+        self._stream.write(CALL + message)
+        match codec.from_bytes(self._stream.read()):
+            case [_, "v", *answer]:
+                return answer
+            case [_, "x", list(names), encoded_args]:
+                raise _rebuilt(names, encoded_args) from None
+        raise codec.Undecidable("a value without plain form")
 
 
 def _rebuilt(names: list[str], encoded_args: Any) -> BaseException:

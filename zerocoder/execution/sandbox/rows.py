@@ -264,7 +264,7 @@ def checked(answer: list[Any], checks: list[Check]) -> Verdict | None:
                 evaluation.names[name[0]] = value
             elif not value:
                 return Verdict.FAIL
-    except Undecided:
+    except (Undecided, codec.NotPlain):
         return None
     except codec.Unsupported:
         return Verdict.UNSUPPORTED

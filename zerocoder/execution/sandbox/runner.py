@@ -149,6 +149,7 @@ class _Program:
         self._room = room
         self._broken: BaseException | None = None
         self._namespace: Namespace = {}
+        self._shelf: list[codec.Kept] = []  # the iterators that the test in progress may consume
         try:
             compiled = marshal.loads(bytes.fromhex(code_hex)) if code_hex else compile_source(source, endless.FILENAME)
             self._code: types.CodeType = compiled
@@ -169,23 +170,33 @@ class _Program:
         except BaseException as error:
             return _raised(cell, error)
 
-    def remote(self, cell: int, fresh: bool, encoded_call: bytes) -> bytes:
-        """One call of a judge: the value, the arguments as the call left them, and which of them is the value."""
+    def remote(self, cell: int, fresh: bool, encoded: bytes) -> bytes:
+        """One request of a judge: a tuple is a call, a list asks for more of an iterator."""
         try:
             if fresh:
                 self._refresh()
-            args, kwargs = codec.loads(encoded_call, rich=True)
-            value = self._call(args, kwargs)
-            given = [*args, *kwargs.values()]
-            alias = next((i for i, arg in enumerate(given) if arg is value and codec.is_mutable(arg)), None)
-            after = [codec.encode(arg) if codec.is_mutable(arg) else None for arg in given]
-            return self._capped(cell, [cell, "v", codec.encode(value, iterators=True), after, alias])
-        except codec.Unsupported:
+            request = codec.loads(encoded, rich=True)
+            answer = self._called(*request) if type(request) is tuple else self._pulled(*request)
+            return self._capped(cell, [cell, "v", *answer])
+        except (codec.Unsupported, codec.Undecidable):
             return codec.to_bytes([cell, "u"])
         except BaseException as error:
             return _raised(cell, error)
 
+    def _called(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
+        """The value of a call, the arguments as the call left them, and which of them is the value."""
+        value = self._call(args, kwargs)
+        given = [*args, *kwargs.values()]
+        alias = next((i for i, arg in enumerate(given) if arg is value and codec.is_mutable(arg)), None)
+        after = [codec.encode(arg) if codec.is_mutable(arg) else None for arg in given]
+        return [codec.encode(value, shelf=self._shelf), after, alias]
+
+    def _pulled(self, number: int, sent: Any) -> list[Any]:
+        """What comes next of an iterator that a call has returned."""
+        return [self._shelf[number].pulled(sent, self._shelf)]
+
     def _refresh(self) -> None:
+        self._shelf.clear()
         if self._broken is not None:
             raise self._broken
         reset_interpreter()

@@ -1,7 +1,8 @@
 """numpy's scalars and arrays: numbers, bools and text, as raw bytes, never as objects and never pickled.
 
 Nothing here imports numpy. Values of it can only come from a process that has it loaded, where programs are allowed to
-use it; a rich decoder then rebuilds them, elsewhere a scalar is its Python number and an array is refused.
+use it; a rich decoder then rebuilds them. A plain one refuses them: how they compare is up to numpy (a bool of it is
+not True, a float32 equals the nearest Python float, an array of one item may be true).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import sys
 from typing import Any
 
 from . import core
-from .core import Decoder, Encoder, Unsupported
+from .core import Decoder, Encoder, NotPlain, Shelf, Unsupported
 
 _MAX_DIMENSIONS = 32
 _DTYPE = re.compile(r"\|b1|\|[iu]1|[<>](?:[iu][248]|f[248]|c8|c16|U\d{1,7})|\|S\d{1,7}", re.ASCII)
@@ -29,11 +30,11 @@ def array_encoder(kind: type, mro: tuple[type, ...]) -> Encoder | None:
     return _encode_scalar if any(base is numpy.generic for base in mro) else None
 
 
-def _encode_array(value: Any, depth: int, iterators: bool) -> dict[str, Any]:
+def _encode_array(value: Any, depth: int, shelf: Shelf) -> dict[str, Any]:
     return {"array": [_checked_dtype(value.dtype.str), list(value.shape), value.tobytes().hex()]}
 
 
-def _encode_scalar(value: Any, depth: int, iterators: bool) -> Any:
+def _encode_scalar(value: Any, depth: int, shelf: Shelf) -> Any:
     kind, mro = type(value), core.mro_of(type(value))
     generic: Any = sys.modules["numpy"].generic
     dtype: Any = generic.dtype.__get__(value)
@@ -41,21 +42,16 @@ def _encode_scalar(value: Any, depth: int, iterators: bool) -> Any:
         base = core.base_encoder(kind, mro)
         if base is None:
             raise Unsupported(f"{core.name_of(kind)} has no plain form")
-        return base(value, depth, iterators)
-    return {"np": [_checked_dtype(dtype.str), core.encode(generic.item(value), depth, iterators)]}
+        return base(value, depth, shelf)
+    return {"np": [_checked_dtype(dtype.str), core.encode(generic.item(value), depth, shelf)]}
 
 
-def _decode_scalar_plainly(decoder: Decoder, body: Any, depth: int) -> Any:
+def _decode_scalar(decoder: Decoder, body: Any, depth: int) -> Any:
     dtype, encoded = body
     item = decoder.decode(encoded, depth)
     if type(item) is not _ITEMS[_checked_dtype(dtype)[1]]:
         raise Unsupported("not an item of its type")
-    return item
-
-
-def _decode_scalar(decoder: Decoder, body: Any, depth: int) -> Any:
-    item = _decode_scalar_plainly(decoder, body, depth)
-    return _numpy().dtype(body[0]).type(item)
+    return _numpy().dtype(dtype).type(item)
 
 
 def _decode_array(decoder: Decoder, body: Any, depth: int) -> Any:
@@ -72,8 +68,8 @@ def _decode_array(decoder: Decoder, body: Any, depth: int) -> Any:
     return numpy.ndarray(shape, dtype, raw).copy()
 
 
-def _refuse_array(decoder: Decoder, body: Any, depth: int) -> Any:
-    raise Unsupported("arrays are for tests that import numpy")
+def _refuse(decoder: Decoder, body: Any, depth: int) -> Any:
+    raise NotPlain("a value of numpy's")
 
 
 def _checked_dtype(text: Any) -> str:
@@ -99,7 +95,7 @@ def _replace_array(value: Any, after: Any) -> None:
 
 
 core.add_decoders(
-    {"np": _decode_scalar_plainly, "array": _refuse_array},
+    {"np": _refuse, "array": _refuse},
     rich={"np": _decode_scalar, "array": _decode_array},
 )
 core.add_overwriter(_is_array, _replace_array)

@@ -6,7 +6,7 @@ from collections import Counter, OrderedDict, defaultdict, deque
 from typing import Any
 
 from . import core
-from .core import Decoder, Unsupported
+from .core import Decoder, Shelf, Unsupported
 
 _FACTORIES = {
     kind.__name__: kind
@@ -20,11 +20,11 @@ def _unknown_default() -> Any:
     raise Unsupported("the default of this defaultdict is the program's own")
 
 
-def _encode_defaultdict(value: Any, depth: int, iterators: bool) -> dict[str, Any]:
+def _encode_defaultdict(value: Any, depth: int, shelf: Shelf) -> dict[str, Any]:
     slots: Any = defaultdict
     factory = slots.default_factory.__get__(value)
     name = None if factory is None else _FACTORY_NAMES.get(id(factory), _OWN)
-    return {"ddict": [name, core.pairs_of(dict.items(value), depth, iterators)]}
+    return {"ddict": [name, core.pairs_of(dict.items(value), depth, shelf)]}
 
 
 def _decode_defaultdict(decoder: Decoder, body: Any, depth: int) -> defaultdict[Any, Any]:
@@ -35,10 +35,10 @@ def _decode_defaultdict(decoder: Decoder, body: Any, depth: int) -> defaultdict[
     return defaultdict(factory, decoder.pairs(pairs, depth))
 
 
-def _encode_deque(value: Any, depth: int, iterators: bool) -> dict[str, Any]:
+def _encode_deque(value: Any, depth: int, shelf: Shelf) -> dict[str, Any]:
     slots: Any = deque
     length = slots.maxlen.__get__(value)
-    return {"deque": [length, core.items_of(deque.__iter__(value), depth, iterators)]}
+    return {"deque": [length, core.items_of(deque.__iter__(value), depth, shelf)]}
 
 
 def _decode_deque(decoder: Decoder, body: Any, depth: int) -> deque[Any]:
@@ -59,8 +59,8 @@ def _replace_deque(value: Any, after: Any) -> None:
 
 core.add_encoders(
     {
-        Counter: lambda v, d, i: {"counter": core.pairs_of(dict.items(v), d, i)},
-        OrderedDict: lambda v, d, i: {"odict": core.pairs_of(OrderedDict.items(v), d, i)},
+        Counter: lambda v, d, s: {"counter": core.pairs_of(dict.items(v), d, s)},
+        OrderedDict: lambda v, d, s: {"odict": core.pairs_of(OrderedDict.items(v), d, s)},
         defaultdict: _encode_defaultdict,
         deque: _encode_deque,
     }

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import itertools
 import json
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 MAX_DEPTH = 64
-MAX_ITERATED = 10_000
 MAX_KEY_BITS = 1 << 14  # of an int in a key: comparing a Decimal to an int takes the square of its length
 _SMALL_INT = 1 << 62
 _COLLISION_SECONDS = 0.5
 _COLLISION_STRIDE = 32
-_BASIC_TAGS = frozenset("tdszbicr")
+_BASIC_TAGS = frozenset("tdszbicru")
+_PAIRED = re.compile("[\ud800-\udbff][\udc00-\udfff]")  # two surrogates, of which JSON makes one character
 
-Encoder = Callable[[Any, int, bool], Any]  # value, depth, whether iterators may be consumed
+Shelf = list[Any] | None  # where iterators are kept that a test may consume (iterators.py); None where there is none
+Encoder = Callable[[Any, int, Shelf], Any]  # value, depth, shelf
 Row = Callable[["Decoder", Any, int], Any]  # decoder of what is inside, body, depth
 Finder = Callable[[type, tuple[type, ...]], Encoder | None]  # of a type and its method resolution order
 
@@ -31,27 +32,37 @@ class Unsupported(Exception):
     """A value that has no plain form, is nested too deeply, or a frame that describes none."""
 
 
-def encode(value: Any, depth: int = 0, iterators: bool = False) -> Any:
-    """The JSON-able form of a value. `iterators` lets a generator travel as the items it yields."""
+class NotPlain(Unsupported):
+    """Something that a rich decoder may know, and a plain one does not."""
+
+
+class Undecidable(BaseException):
+    """A test asks what only the program could say. Not an Exception: tests catch those."""
+
+
+def encode(value: Any, depth: int = 0, shelf: Shelf = None) -> Any:
+    """The JSON-able form of a value. Iterators in it are put on the shelf, if there is one."""
     kind = type(value)
-    if kind is str or kind is float or kind is bool or value is None:
+    if kind is float or kind is bool or value is None:
         return value
+    if kind is str:
+        return value if value.isascii() else _encode_text(value, depth, shelf)
     if kind is int:
         return value if -_SMALL_INT < value < _SMALL_INT else {"i": hex(value)}
     if depth >= MAX_DEPTH:
         raise Unsupported(f"nested more than {MAX_DEPTH} deep")
     depth += 1
     if kind is list:
-        return [encode(item, depth, iterators) for item in value]
+        return [encode(item, depth, shelf) for item in value]
     encoder = _ENCODERS.get(id(kind))
     if encoder is None:
         encoder = _found(kind)
-    return encoder(value, depth, iterators)
+    return encoder(value, depth, shelf)
 
 
-def dumps(value: Any, iterators: bool = False) -> bytes:
+def dumps(value: Any, shelf: Shelf = None) -> bytes:
     """A value as bytes."""
-    return to_bytes(encode(value, iterators=iterators))
+    return to_bytes(encode(value, shelf=shelf))
 
 
 def to_bytes(encoded: Any) -> bytes:
@@ -75,6 +86,12 @@ def from_bytes(data: bytes) -> Any:
 def decode(encoded: Any, rich: bool = False) -> Any:
     """The value of an encoded form, plain or rich (see the package). Raises Unsupported for what no encoder writes."""
     return (_RICH if rich else _PLAIN).decode(encoded, 0)
+
+
+def rich_decoder(rows: Mapping[str, Row]) -> Callable[[Any], Any]:
+    """A rich `decode` with rows that are different."""
+    decoder = _RICH.replacing(rows)
+    return lambda encoded: decoder.decode(encoded, 0)
 
 
 def is_basic(encoded: Any) -> bool:
@@ -119,6 +136,12 @@ class Decoder:
         if self.keys is not self:
             self.keys.add(rows)
 
+    def replacing(self, rows: Mapping[str, Row]) -> Decoder:
+        """Another decoder, in which some rows are different, but for keys."""
+        other = Decoder()
+        other._rows, other.keys = {**self._rows, **rows}, self.keys
+        return other
+
     @property
     def tags(self) -> list[str]:
         return sorted(self._rows)
@@ -159,14 +182,14 @@ class Decoder:
         return {keys(key, depth): values(value, depth) for key, value in paced(body)}
 
 
-def items_of(items: Iterable[Any], depth: int, iterators: bool) -> list[Any]:
+def items_of(items: Iterable[Any], depth: int, shelf: Shelf) -> list[Any]:
     """The encoded forms of some values."""
-    return [encode(item, depth, iterators) for item in items]
+    return [encode(item, depth, shelf) for item in items]
 
 
-def pairs_of(pairs: Iterable[tuple[Any, Any]], depth: int, iterators: bool) -> list[list[Any]]:
+def pairs_of(pairs: Iterable[tuple[Any, Any]], depth: int, shelf: Shelf) -> list[list[Any]]:
     """The encoded forms of a mapping's items."""
-    return [[encode(key, depth, iterators), encode(value, depth, iterators)] for key, value in pairs]
+    return [[encode(key, depth, shelf), encode(value, depth, shelf)] for key, value in pairs]
 
 
 def add_encoders(encoders: Mapping[type, Encoder]) -> None:
@@ -197,14 +220,15 @@ def base_encoder(kind: type, mro: tuple[type, ...]) -> Encoder | None:
     return next((_ENCODERS[id(base)] for base in mro if id(base) in _ENCODERS), None)
 
 
-def iterator_encoder(kind: type, mro: tuple[type, ...]) -> Encoder | None:
-    """For what can be iterated once."""
-    return _encode_iterator if any("__next__" in namespace_of(base) for base in mro) else None
-
-
 def attribute(kind: type, name: str) -> Any:
     """What a class attribute is, or None, past the metaclass."""
     return next((namespace_of(base)[name] for base in mro_of(kind) if name in namespace_of(base)), None)
+
+
+def truth_from(kind: type) -> type | None:
+    """The class that says whether an instance is true; None where all of them are."""
+    names = ("__bool__", "__len__")
+    return next((base for base in mro_of(kind) if any(name in namespace_of(base) for name in names)), None)
 
 
 def _found(kind: type) -> Encoder:
@@ -215,11 +239,9 @@ def _found(kind: type) -> Encoder:
     raise Unsupported(f"{name_of(kind)} has no plain form")
 
 
-def _encode_iterator(value: Any, depth: int, iterators: bool) -> dict[str, Any]:
-    if not iterators:
-        raise Unsupported("an iterator that no test consumes")
-    items = items_of(itertools.islice(value, MAX_ITERATED + 1), depth, iterators)
-    return {"g": [items[:MAX_ITERATED], len(items) <= MAX_ITERATED]}
+def _encode_text(value: Any, depth: int, shelf: Shelf) -> Any:
+    text = str.__str__(value)
+    return text if _PAIRED.search(text) is None else {"u": text.encode("utf-8", "surrogatepass").hex()}
 
 
 def paced(items: Iterable[Any]) -> Iterator[Any]:
@@ -249,17 +271,6 @@ def _decode_complex(decoder: Decoder, body: Any, depth: int) -> complex:
     if type(real) is not float or type(imag) is not float:
         raise Unsupported("a complex number holds two floats")
     return complex(real, imag)
-
-
-def _decode_iterator(decoder: Decoder, body: Any, depth: int) -> Iterator[Any]:
-    items, complete = body
-    return _replayed(decoder.items(items, depth), complete is True)
-
-
-def _replayed(items: list[Any], complete: bool) -> Iterator[Any]:
-    yield from items
-    if not complete:
-        raise Unsupported(f"more than {MAX_ITERATED} items were asked of an iterator")
 
 
 def _replace_items(value: Any, after: Any) -> None:
@@ -292,18 +303,18 @@ _RICH = Decoder.with_keys()
 # What a type's own methods read: an overridden one is not asked.
 add_encoders(
     {
-        list: lambda v, d, i: items_of(list.__iter__(v), d, i),
-        tuple: lambda v, d, i: {"t": items_of(tuple.__iter__(v), d, i)},
-        dict: lambda v, d, i: {"d": pairs_of(dict.items(v), d, i)},
-        set: lambda v, d, i: {"s": items_of(set.__iter__(v), d, i)},
-        frozenset: lambda v, d, i: {"z": items_of(frozenset.__iter__(v), d, i)},
-        bytes: lambda v, d, i: {"b": bytes.hex(v)},
-        bytearray: lambda v, d, i: {"a": bytearray.hex(v)},
-        complex: lambda v, d, i: {"c": [complex.__complex__(v).real, complex.__complex__(v).imag]},
-        range: lambda v, d, i: {"r": items_of((v.start, v.stop, v.step), d, i)},
-        int: lambda v, d, i: encode(int.__add__(v, 0)),
-        float: lambda v, d, i: float.__pos__(v),
-        str: lambda v, d, i: str.__str__(v),
+        list: lambda v, d, s: items_of(list.__iter__(v), d, s),
+        tuple: lambda v, d, s: {"t": items_of(tuple.__iter__(v), d, s)},
+        dict: lambda v, d, s: {"d": pairs_of(dict.items(v), d, s)},
+        set: lambda v, d, s: {"s": items_of(set.__iter__(v), d, s)},
+        frozenset: lambda v, d, s: {"z": items_of(frozenset.__iter__(v), d, s)},
+        bytes: lambda v, d, s: {"b": bytes.hex(v)},
+        bytearray: lambda v, d, s: {"a": bytearray.hex(v)},
+        complex: lambda v, d, s: {"c": [complex.__complex__(v).real, complex.__complex__(v).imag]},
+        range: lambda v, d, s: {"r": items_of((v.start, v.stop, v.step), d, s)},
+        int: lambda v, d, s: encode(int.__add__(v, 0)),
+        float: lambda v, d, s: float.__pos__(v),
+        str: _encode_text,
     }
 )
 add_decoders(
@@ -317,6 +328,6 @@ add_decoders(
         "c": _decode_complex,
         "r": lambda decoder, body, depth: range(*decoder.items(body, depth)),
         "i": _decode_int,
-        "g": _decode_iterator,
+        "u": lambda decoder, body, depth: bytes.fromhex(body).decode("utf-8", "surrogatepass"),
     }
 )

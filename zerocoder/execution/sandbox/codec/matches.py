@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 from . import core
-from .core import Decoder, Unsupported
+from .core import Decoder, Shelf, Unsupported
 
 _MAX_GROUPS = 200
 
@@ -55,15 +55,17 @@ class _Opaque:
     __slots__ = ()
 
 
-def _encode(value: Any, depth: int, iterators: bool) -> dict[str, Any]:
+def _encode(value: Any, depth: int, shelf: Shelf) -> dict[str, Any]:
     string, spans, pattern = value.string, value.regs, value.re  # the type cannot be derived from
     if type(string) is not str or len(spans) > _MAX_GROUPS:
         raise Unsupported("a match in something else than a text, or of many groups")
-    return {"match": [string, [list(span) for span in spans], [list(pair) for pair in pattern.groupindex.items()]]}
+    names = [list(pair) for pair in pattern.groupindex.items()]
+    return {"match": [core.encode(string), [list(span) for span in spans], names]}
 
 
 def _decode(decoder: Decoder, body: Any, depth: int) -> _Match:
-    string, spans, names = body
+    encoded, spans, names = body
+    string = decoder.decode(encoded, depth)
     if type(string) is not str or type(spans) is not list or type(names) is not list or not spans:
         raise Unsupported("not a match")
     for part in spans:

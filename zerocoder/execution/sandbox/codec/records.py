@@ -19,17 +19,26 @@ from collections import namedtuple
 from typing import Any
 
 from . import core
-from .core import Decoder, Encoder, Unsupported
+from .core import Decoder, Encoder, NotPlain, Shelf, Undecidable, Unsupported
 
 _MAX_NAME_CHARS = 200
 _MAX_FIELDS = 500
 _MAX_CLASSES = 256
+_OWN_TRUTH = "the program's own class says whether this is true"
 
 
 class _Opaque:
-    """A value of which a literal test can only learn that it is no literal."""
+    """A value of which a literal test can only learn that it is no literal, and perhaps whether it is true."""
 
-    __slots__ = ()
+    __slots__ = ("_truth",)
+
+    def __init__(self, truth: bool | None) -> None:
+        self._truth = truth
+
+    def __bool__(self) -> bool:
+        if self._truth is None:
+            raise NotPlain(_OWN_TRUTH)
+        return self._truth
 
 
 def special_encoder(kind: type, mro: tuple[type, ...]) -> Encoder | None:
@@ -51,30 +60,40 @@ def _named_fields(kind: type) -> list[str] | None:
     return list(fields) if type(fields) is tuple and all(type(name) is str for name in fields) else None
 
 
-def _encode_named(value: Any, depth: int, iterators: bool) -> Any:
-    items = core.items_of(tuple.__iter__(value), depth, iterators)
+def _encode_named(value: Any, depth: int, shelf: Shelf) -> Any:
+    items = core.items_of(tuple.__iter__(value), depth, shelf)
     fields = _named_fields(type(value))
     if fields is None or len(fields) != len(items):
         return {"t": items}
     return {"named": [core.name_of(type(value)), fields, items]}
 
 
-def _encode_member(value: Any, depth: int, iterators: bool) -> Any:
+def _encode_member(value: Any, depth: int, shelf: Shelf) -> Any:
     mro = core.mro_of(type(value))
     base = core.base_encoder(type(value), mro)
     if base is not None and not any(kind is int or kind is str for kind in mro):
-        return base(value, depth, iterators)
+        return base(value, depth, shelf)
     return {
         "enum": [
             core.name_of(type(value)),
             core.encode(_stored(value, "_name_")),
-            core.encode(_stored(value, "_value_"), depth, iterators),
-            None if base is None else base(value, depth, iterators),
+            core.encode(_stored(value, "_value_"), depth, shelf),
+            None if base is None else base(value, depth, shelf),
+            _truth_of_member(value),
         ]
     }
 
 
-def _encode_record(value: Any, depth: int, iterators: bool) -> dict[str, Any]:
+def _truth_of_member(value: Any) -> bool | None:
+    """Whether a member is true; None where code of the program says so."""
+    teller = core.truth_from(type(value))
+    if teller is enum.Flag:
+        stored = _stored(value, "_value_")
+        return stored != 0 if type(stored) is int else None
+    return True if teller is None else None
+
+
+def _encode_record(value: Any, depth: int, shelf: Shelf) -> dict[str, Any]:
     kind = type(value)
     fields: list[Any] = [
         field
@@ -83,9 +102,9 @@ def _encode_record(value: Any, depth: int, iterators: bool) -> dict[str, Any]:
     ]
     params: Any = core.attribute(kind, "__dataclass_params__")
     flags = [getattr(params, name, False) is True for name in ("eq", "order", "frozen", "unsafe_hash")]
+    flags.append(core.truth_from(kind) is None)
     stored = [
-        [str.__str__(f.name), f.compare is not False, core.encode(_stored(value, f.name), depth, iterators)]
-        for f in fields
+        [str.__str__(f.name), f.compare is not False, core.encode(_stored(value, f.name), depth, shelf)] for f in fields
     ]
     return {"record": [core.name_of(kind), stored, flags]}
 
@@ -141,10 +160,20 @@ def _named_class(name: str, fields: tuple[str, ...]) -> Any:
     return namedtuple(name, fields, rename=True)  # type: ignore[misc]
 
 
+def _check_flags(flags: Any) -> None:
+    if type(flags) is not list or len(flags) != 5 or any(type(flag) is not bool for flag in flags):
+        raise Unsupported("not a record")
+
+
+def _decode_record_plainly(decoder: Decoder, body: Any, depth: int) -> _Opaque:
+    _, _, flags = body
+    _check_flags(flags)
+    return _Opaque(True if flags[-1] else None)
+
+
 def _decode_record(decoder: Decoder, body: Any, depth: int) -> Any:
     name, fields, flags = body
-    if type(flags) is not list or len(flags) != 4 or any(type(flag) is not bool for flag in flags):
-        raise Unsupported("not a record")
+    _check_flags(flags)
     names = _names([field for field, _, _ in fields])
     kind = _record_class(_name(name), names, tuple(compare is True for _, compare, _ in fields), tuple(flags))
     record = object.__new__(kind)
@@ -155,13 +184,17 @@ def _decode_record(decoder: Decoder, body: Any, depth: int) -> Any:
 
 @functools.lru_cache(_MAX_CLASSES)
 def _record_class(name: str, fields: tuple[str, ...], compared: tuple[bool, ...], flags: tuple[bool, ...]) -> Any:
-    eq, order, frozen, unsafe_hash = flags
+    eq, order, frozen, unsafe_hash, always_true = flags
     return dataclasses.make_dataclass(
         name,
         [(f, Any, dataclasses.field(compare=compare)) for f, compare in zip(fields, compared, strict=True)],
-        namespace={"__eq__": _equal_records} if eq else {},
+        namespace=({"__eq__": _equal_records} if eq else {}) | ({} if always_true else {"__bool__": _truth_unknown}),
         eq=eq, order=order, frozen=frozen, unsafe_hash=unsafe_hash,
     )  # fmt: skip
+
+
+def _truth_unknown(self: Any) -> bool:
+    raise Undecidable(_OWN_TRUTH)
 
 
 def _equal_records(self: Any, other: Any) -> Any:
@@ -179,8 +212,9 @@ def _values(record: Any, names: list[str]) -> tuple[Any, ...]:
 class _Member:
     """An enum member, by the name of its class."""
 
-    def __init__(self, enum_name: str, name: str | None, value: Any) -> None:
+    def __init__(self, enum_name: str, name: str | None, value: Any, truth: bool | None) -> None:
         self._enum_name = enum_name
+        self._truth = truth
         self.name = name
         self.value = value
 
@@ -192,6 +226,9 @@ class _Member:
         else:
             return NotImplemented
         return (self._enum_name, self.name, self.value) == (kind, other.name, other.value)
+
+    def __bool__(self) -> bool:
+        return _truth_unknown(self) if self._truth is None else self._truth
 
     def __hash__(self) -> int:
         return hash(self.name)  # as of a member itself
@@ -218,21 +255,28 @@ class _StrMember(str):
 
 
 def _decode_member_plainly(decoder: Decoder, body: Any, depth: int) -> Any:
-    *_, base = body
-    return _Opaque() if base is None else _member_base(decoder, base, depth)
+    _, _, _, base, truth = body
+    return _Opaque(_checked_truth(truth)) if base is None else _member_base(decoder, base, depth)
 
 
 def _decode_member(decoder: Decoder, body: Any, depth: int) -> Any:
-    enum_name, name, encoded, encoded_base = body
+    enum_name, encoded_name, encoded, encoded_base, truth = body
+    name = decoder.decode(encoded_name, depth)
     if type(enum_name) is not str or not (name is None or type(name) is str):
         raise Unsupported("an enum member has names")
     value = decoder.decode(encoded, depth)
     if encoded_base is None:
-        return _Member(enum_name, name, value)
+        return _Member(enum_name, name, value, _checked_truth(truth))
     base = _member_base(decoder, encoded_base, depth)
     member = (_IntMember if type(base) is int else _StrMember)(base)
     member.name, member.value = name, value
     return member
+
+
+def _checked_truth(truth: Any) -> bool | None:
+    if truth is not None and type(truth) is not bool:
+        raise Unsupported("neither true nor false nor unknown")
+    return truth
 
 
 def _member_base(decoder: Decoder, encoded: Any, depth: int) -> Any:
@@ -250,7 +294,7 @@ def _replace_fields(value: Any, after: Any) -> None:
 core.add_decoders(
     {
         "named": _decode_named_plainly,
-        "record": lambda decoder, body, depth: _Opaque(),
+        "record": _decode_record_plainly,
         "enum": _decode_member_plainly,
     },
     rich={"named": _decode_named, "record": _decode_record, "enum": _decode_member},

@@ -13,7 +13,7 @@ from fractions import Fraction
 from typing import Any
 
 from . import core
-from .core import Decoder, Unsupported
+from .core import Decoder, Shelf, Unsupported
 
 MAX_DIGITS = 100_000
 MAX_EXPONENT = 1 << 20  # a little further than the default context of decimal reaches
@@ -22,7 +22,7 @@ MAX_FRACTION_BITS = 1 << 16
 _DECIMAL = re.compile(r"-?(?:\d+(?:\.\d+)?(?:E([+-]\d{1,19}))?|Infinity|s?NaN\d*)", re.ASCII | re.IGNORECASE)
 
 
-def _encode_decimal(value: Any, depth: int, iterators: bool) -> dict[str, Any]:
+def _encode_decimal(value: Any, depth: int, shelf: Shelf) -> dict[str, Any]:
     text = Decimal.__str__(value)
     _check_decimal(text)
     return {"dec": text}
@@ -39,11 +39,11 @@ def _check_decimal(text: str) -> None:
         raise Unsupported("a Decimal that is out of bounds")
 
 
-def _encode_fraction(value: Any, depth: int, iterators: bool) -> dict[str, Any]:
+def _encode_fraction(value: Any, depth: int, shelf: Shelf) -> dict[str, Any]:
     slots: Any = Fraction
     parts = slots._numerator.__get__(value), slots._denominator.__get__(value)
     _check_fraction(*parts)
-    return {"frac": core.items_of(parts, depth, iterators)}
+    return {"frac": core.items_of(parts, depth, shelf)}
 
 
 def _decode_fraction(decoder: Decoder, body: Any, depth: int) -> Fraction:
@@ -74,7 +74,7 @@ def _zone_parts(zone: Any) -> list[Any] | None:
         return None
     if type(zone) is not timezone:
         raise Unsupported("a time zone that is no fixed offset")
-    return [*_delta_parts(zone.utcoffset(None)), zone.tzname(None)]
+    return [*_delta_parts(zone.utcoffset(None)), core.encode(zone.tzname(None))]
 
 
 def _delta_parts(value: Any) -> list[int]:
@@ -121,11 +121,11 @@ core.add_encoders(
     {
         Decimal: _encode_decimal,
         Fraction: _encode_fraction,
-        datetime: lambda v, d, i: {"datetime": [*_date_parts(v), *_clock_parts(datetime, v)]},
-        date: lambda v, d, i: {"date": _date_parts(v)},
-        time: lambda v, d, i: {"time": _clock_parts(time, v)},
-        timedelta: lambda v, d, i: {"delta": _delta_parts(v)},
-        timezone: lambda v, d, i: {"zone": _zone_parts(v)},
+        datetime: lambda v, d, s: {"datetime": [*_date_parts(v), *_clock_parts(datetime, v)]},
+        date: lambda v, d, s: {"date": _date_parts(v)},
+        time: lambda v, d, s: {"time": _clock_parts(time, v)},
+        timedelta: lambda v, d, s: {"delta": _delta_parts(v)},
+        timezone: lambda v, d, s: {"zone": _zone_parts(v)},
     }
 )
 core.add_decoders(
