@@ -45,12 +45,17 @@ def test_the_mean_of_curves_step_by_step() -> None:
     assert longer is not None and longer.steps.tolist() == [0, 1, 7] and longer.mean[2] == 5.0
     assert math.isnan(longer.spread[2])
     assert curve(runs, "z") is None
+    assert found.raw
+    unlike = curve([run(x=series(*[1.0] * 11)), run(x=series(*[1.0] * 20))], "x", smooth=True)
+    assert unlike is not None and not unlike.raw
     assert has(runs, "y") and not has([run(y=series(NAN))], "y")
 
 
 def test_running_means_even_out_what_alternates() -> None:
     short = series(1.0, 5.0, 1.0)
     assert smoothed(short) is short
+    calibrated = series(*[0.5, 0.75] * 5, 0.5, every=5)  # eleven points
+    assert smoothed(calibrated) is calibrated
     flat = smoothed(series(*[1.0, 5.0] * 6))
     assert flat.steps.tolist() == list(range(1, 11))
     assert flat.values == pytest.approx([3.0] * 10)

@@ -7,7 +7,7 @@ from typing import Any
 
 from logged import CONFIG, config
 
-from zerocoder.report.grouping import group, names_of
+from zerocoder.report.grouping import COMMON, group, names_of
 from zerocoder.report.logs import RunLog
 
 CODET = {"_target_": "zerocoder.selection.codet.CodeT"}
@@ -45,6 +45,63 @@ def test_settings_by_the_words_of_the_command_line() -> None:
     assert "algorithm=online" in group(absent).groups
     odd = [run(config(data__limit=None)), run(config(data__limit=True)), run(config(data__limit=[1, 2]))]
     assert list(group(odd).groups) == ["limit=null", "limit=true", "limit=[1, 2]"]
+
+
+def test_what_most_settings_share_is_left_out_of_names() -> None:
+    def ablation(**changes: Any) -> RunLog:
+        return run(config(**{"data__tau": 2, "algorithm__learning_rate": 0.1, **changes}))
+
+    runs = [ablation(), ablation(data__tau=0), ablation(data__tau=1), ablation(algorithm__learning_rate=0.2), *[
+        ablation(model__path=f"m{n}") for n in range(4)
+    ]]  # fmt: skip
+    grouping = group(runs)
+    # of 8 settings 6 have tau=2, 7 have learning_rate=0.1, 4 the model nano
+    assert grouping.common == {"learning_rate": "0.1", "tau": "2"}
+    assert list(grouping.groups) == [
+        "model=nano", "model=nano, tau=0", "model=nano, tau=1", "learning_rate=0.2, model=nano",
+        "model=m0", "model=m1", "model=m2", "model=m3",
+    ]  # fmt: skip
+    assert grouping.values["model=m0"] == {"algorithm.learning_rate": "0.1", "model.path": "m0", "data.tau": "2"}
+
+
+def test_the_setting_that_has_nothing_else() -> None:
+    grouping = group([run(config(**{key: value})) for key, value in
+                      [("data__tau", 2), ("data__tau", 0), ("data__calibration", 0), ("model__path", "m"),
+                       ("algorithm__max_mutants", 4)]])  # fmt: skip
+    assert list(grouping.groups) == [COMMON, "tau=0", "calibration=0", "model=m", "max_mutants=4"]
+
+
+def test_a_setting_that_only_some_have_is_not_left_out_where_it_tells_them_apart() -> None:
+    old = config()
+    del old["data"]["tau"]
+    taus = [run(config(model__path=path)) for path in ("nano", "a", "b", "c")]
+    grouping = group([*taus, run(old)])
+    assert list(grouping.groups) == [
+        "model=nano, tau=2",
+        "model=a, tau=2",
+        "model=b, tau=2",
+        "model=c, tau=2",
+        "model=nano",
+    ]
+    assert grouping.common == {}
+
+
+def test_what_follows_from_another_setting_of_its_section_is_not_said() -> None:
+    runs = [run(config(algorithm__lambda_low=low, algorithm__lambda_high=high)) for low, high in ((0.9, 1), (0, 0))]
+    assert list(group(runs).groups) == ["lambda_low=0.9", "lambda_low=0"]
+    assert list(group(runs).keys) == ["algorithm.lambda_low", "algorithm.lambda_high"]  # the table has both
+    runs.append(run(config(algorithm__lambda_low=0, algorithm__lambda_high=0.5)))  # high tells low, not the reverse
+    assert list(group(runs).groups) == ["lambda_high=1", "lambda_high=0", "lambda_high=0.5"]
+
+
+def test_long_names_become_numbers() -> None:
+    paths = [
+        "/a/very/long/path/to/some/checkpoint/of/a/model/one",
+        "/a/very/long/path/to/some/checkpoint/of/a/model/two",
+    ]
+    grouping = group([run(config(model__path=path)) for path in paths])
+    assert list(grouping.groups) == ["setting 1", "setting 2"]
+    assert [values["model.path"] for values in grouping.values.values()] == paths  # the settings' table is their key
 
 
 def test_another_length_is_another_setting() -> None:

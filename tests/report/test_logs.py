@@ -86,10 +86,28 @@ def test_mistakes_are_told(tmp_path: Path) -> None:
             find_runs([place])
     with pytest.raises(ZeroCoderError, match="no run's folder"):
         read_run(tmp_path / "empty")
-    (run / "summary.json").write_text('{"steps": ')
-    with pytest.raises(ZeroCoderError, match=r"summary\.json: damaged"):
+    for name, text in {
+        "summary": '{"steps": ', "evaluation_before": '{"pass_at": 3}', "evaluation_after": '{"test_accuracy": "good"}',
+        "environment": '{"packages": 3}',
+    }.items():  # fmt: skip
+        file = run / f"{name}.json"
+        before = file.read_text() if file.exists() else "{}"
+        file.write_text(text)
+        with pytest.raises(ZeroCoderError, match=rf"{name}\.json: damaged.*; remove it to leave it out"):
+            read_run(run)
+        file.write_text(before)
+    (run / "summary.json").unlink()
+    (run / "summary.json").mkdir()
+    with pytest.raises(ZeroCoderError, match=r"summary\.json: cannot be read: Is a directory"):
         read_run(run)
-    for text in ("seed: [", "just a line", json.dumps({"trainer": {}})):
+    (run / "summary.json").rmdir()
+    for text in (
+        "seed: [",
+        "just a line",
+        json.dumps({"trainer": {}}),
+        "trainer: {seed: 0}",
+        "trainer: {seed: 0}\n1: x",
+    ):
         (run / "config.yaml").write_text(text)
         with pytest.raises(ZeroCoderError, match=r"config\.yaml: not the config of a run"):
             read_run(run)

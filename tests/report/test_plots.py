@@ -78,10 +78,38 @@ def test_priors_and_shares() -> None:
     assert noise.yaxis.get_major_formatter()(0.515) == "51.5 %"
 
 
+def test_axes_and_bands_of_shares_end_where_shares_do() -> None:
+    with style.styled():
+        _, [none, spread, all_of_them, still] = style.panels(4)
+        plots.plot_share(none, {"x": [run(a=[0.0, 0.0])]}, "a")
+        plots.plot_share(spread, {"x": [run(a=[0.0, 1.0]), run(a=[0.5, 0.5])]}, "a")
+        plots.plot_scalar(all_of_them, {"x": [run(a=[1.0, 1.0])]}, "a", share=True)
+        plots.plot_share(still, {"x": [run(a=[0.5, 0.501])]}, "a")
+    assert none.get_ylim() == pytest.approx((0, 0.05), abs=0.01) and none.get_ylim()[0] == 0
+    assert all_of_them.get_ylim()[1] == 1 and all_of_them.get_ylim()[0] == pytest.approx(0.95, abs=0.01)
+    low, high = still.get_ylim()
+    assert high - low == pytest.approx(0.05) and low < 0.5 < 0.501 < high
+    [band] = spread.collections  # means 0.25 and 0.75, deviations sqrt(0.125) = 0.354: -0.1 to 0.6, 0.4 to 1.1
+    heights = {round(float(y), 3) for _, y in band.get_paths()[0].vertices}  # type: ignore[union-attr]
+    assert heights == {0.0, 0.604, 0.396, 1.0}
+    assert not none.lines[0].get_clip_on()
+
+
+def test_markers_are_for_what_was_measured() -> None:
+    with style.styled():
+        _, [few, smooth] = style.panels(2)
+        plots.plot_scalar(few, {"x": [run(a=[0.0] * 11)]}, "a")
+        plots.plot_scalar(smooth, {"x": [run(a=[0.0] * 13)]}, "a")  # eleven points are left of these
+    [line] = few.lines
+    assert line.get_marker() == "o" and len(np.asarray(line.get_xdata())) == 11
+    [line] = smooth.lines
+    assert line.get_marker() in ("", "None") and len(np.asarray(line.get_xdata())) == 11
+
+
 def test_what_was_not_logged_is_left_out_and_told() -> None:
     drawn = figures.draw_lines(figures.REWARDS, GROUPS)
     assert drawn.picture is not None and drawn.picture.alt == "Reward and truth: Coder, over the steps"
-    assert drawn.left_out == ["Not logged: Tester: validity, Tester: mutants killed."]
+    assert drawn.left_out == ["Not logged: Tester: whole reward, Tester: validity, Tester: mutation, Lambda."]
     noise = figures.draw_lines(figures.NOISE, GROUPS)
     assert "Not logged by b: Selection noise." in noise.left_out
     assert figures.draw_lines(figures.HELDOUT, GROUPS).picture is None

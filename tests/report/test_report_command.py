@@ -114,6 +114,70 @@ def test_runs_without_a_step(tmp_path: Path) -> None:
     assert not (empty / "report").exists()
 
 
+def test_a_damaged_log_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    whole = {"time/step": [(n, 1.0) for n in range(3)]}
+    folder = write_run(tmp_path / "nano" / "1", whole, summary={"steps": 4})
+    told = "the log is damaged after step 3: it has 3 steps of 4 by summary.json"
+    assert run([str(folder)]) == 0
+    assert capsys.readouterr().err == f"warning: {folder}: {told}\n"
+    assert [told, "nano/1"] in rows((folder / "report" / "report.md").read_text())
+
+
+def test_a_finished_run_without_a_log(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "nano" / "1", {}, summary={"steps": 4})
+    with pytest.raises(
+        ZeroCoderError, match=r"^nothing to report: .*/nano/1: tensorboard/ has no events file"
+    ) as caught:
+        run([str(folder)])
+    assert "no step has been finished" not in str(caught.value)
+    waiting = write_run(tmp_path / "nano" / "2", {})
+    with pytest.raises(
+        ZeroCoderError, match=r"nothing to report: .*; no step has been finished yet: .*/nano/2; report"
+    ):
+        run([str(folder), str(waiting), "--out", str(tmp_path / "out")])
+
+
+def test_a_place_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = three_runs(tmp_path / "runs")
+    (tmp_path / "file").touch()
+    (tmp_path / "out" / "rewards.svg").mkdir(parents=True)
+    (tmp_path / "old" / "policy.svg").mkdir(parents=True)  # of a figure that these runs have nothing for
+    for out, told in {
+        tmp_path / "file" / "x": f"cannot be written: {tmp_path / 'file'} is no folder that you may write to",
+        Path("/proc/x"): "the report cannot be written to /proc/x: ",
+        tmp_path / ("n" * 300): "File name too long",
+        tmp_path / "out": "rewards.svg is a folder",
+        tmp_path / "old": f"the report cannot be written to {tmp_path / 'old'}: ",
+    }.items():
+        with pytest.raises(ZeroCoderError, match=re.escape(told)):
+            run([str(folder), "--out", str(out)])
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(
+        ZeroCoderError, match="report cannot be written: .*; say with --out FOLDER where the report goes"
+    ):
+        run([str(folder)])
+
+
+def test_settings_with_long_names_are_numbered(tmp_path: Path) -> None:
+    paths = [f"/a/very/long/path/to/some/checkpoint/of/a/model/{n}" for n in (1, 2)]
+    for n, path in enumerate(paths):
+        write_run(tmp_path / "nano" / str(n), SCALARS, config(model__path=path))
+    run([str(tmp_path)])
+    cells = rows((tmp_path / "report" / "report.md").read_text())
+    assert [["setting 1", "1", paths[0]], ["setting 2", "1", paths[1]]] == [
+        c for c in cells if c[2:3] in ([p] for p in paths)
+    ]
+
+
+def test_what_names_leave_out_is_told(tmp_path: Path) -> None:
+    for n, tau in enumerate((0, 1, 3, 4)):
+        write_run(tmp_path / "nano" / str(n), SCALARS, config(data__tau=tau))
+    write_run(tmp_path / "nano" / "4", SCALARS, config(selector=CODET, data__tau=0))
+    run([str(tmp_path)])
+    text = (tmp_path / "report" / "report.md").read_text()
+    assert "Names leave out what most settings have: selector=dyb4." in text
+
+
 def test_mistakes(tmp_path: Path) -> None:
     folder = three_runs(tmp_path / "runs")
     (tmp_path / "file").touch()

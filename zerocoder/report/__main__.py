@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -40,9 +41,13 @@ def run(argv: list[str]) -> int:
     out = _out(arguments.runs, arguments.out)
     runs = [read_run(folder) for folder in find_runs(arguments.runs)]
     from zerocoder.report.build import build
+    from zerocoder.report.damage import damage
     from zerocoder.report.files import write
 
     write(build(runs, arguments.title), out)
+    for run in runs:
+        if told := damage(run):
+            print(f"warning: {run.folder}: {told}", file=sys.stderr)
     print(f"{len(runs)} run{'' if len(runs) == 1 else 's'}: {out / 'report.html'}, {out / 'report.md'}")
     return 0
 
@@ -70,8 +75,15 @@ def _out(places: list[str], out: Path | None) -> Path:
         raise ZeroCoderError(f"{len(places)} places are named: say with --out FOLDER where the report goes")
     folder = Path(places[0], OWN_FOLDER) if out is None else out
     folder = folder.expanduser()
-    if folder.exists() and not folder.is_dir():
+    try:
+        there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    except OSError as error:
+        raise ZeroCoderError(f"--out {folder}: {error.strerror}") from error
+    if there == folder and not folder.is_dir():
         raise ZeroCoderError(f"--out {folder}: a file has that name; name a folder")
+    if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+        hint = "" if out is not None else "; say with --out FOLDER where the report goes"
+        raise ZeroCoderError(f"{folder} cannot be written: {there} is no folder that you may write to{hint}")
     return folder
 
 

@@ -8,9 +8,10 @@ import yaml
 
 from zerocoder.problems import ZeroCoderError
 from zerocoder.report import figures, style, tables
+from zerocoder.report.damage import damage
 from zerocoder.report.document import Block, Document, Note, Section, Settings, Table
 from zerocoder.report.figures import Drawn
-from zerocoder.report.grouping import Grouping, group
+from zerocoder.report.grouping import COMMON, Grouping, group
 from zerocoder.report.logs import RunLog
 from zerocoder.report.plots import Groups
 
@@ -19,15 +20,16 @@ _SMOOTH = "Lines of many steps are running means over about a sixteenth of the r
 _HELDOUT = "Percent, before → after, and the change in points."
 _TIME = (
     "The parts and the last column are those of the paper's Table 5. RL training has the reference model's log-probs, "
-    "the update and the engine's new weights in it; measuring the run itself (the labelled probe) is left out."
+    "the update and the engine's new weights in it; measuring the run itself (the labelled probe) is left out. Answers "
+    "to the calibration problems are sampled together with the step's own: where the log does not tell the two apart, "
+    "that sampling is booked under Rollout, not under Calibration."
 )
 
 
 def build(runs: Sequence[RunLog], title: str) -> Document:
     """The report of `runs`. Raises ZeroCoderError where none has finished a step."""
     if not any(run.steps for run in runs):
-        names = ", ".join(str(run.folder) for run in runs[:3]) + (", ..." if len(runs) > 3 else "")
-        raise ZeroCoderError(f"no step has been finished yet: {names}; report again after the first")
+        raise ZeroCoderError(_without_steps(runs))
     grouping = group(runs)
     groups = {label: started for label, found in grouping.groups.items() if (started := [r for r in found if r.steps])}
     with style.styled():
@@ -43,6 +45,21 @@ def build(runs: Sequence[RunLog], title: str) -> Document:
         Section("surroundings", "Surroundings", _surroundings(grouping)),
     ]
     return Document(title, _summary(grouping), sections)
+
+
+def _without_steps(runs: Sequence[RunLog]) -> str:
+    """Why there is nothing to report, of the first three runs of a kind."""
+    found = {run.folder: damage(run) for run in runs}
+    damaged = [f"{folder}: {what}" for folder, what in found.items() if what]
+    waiting = [str(folder) for folder, what in found.items() if not what]
+    told = [f"nothing to report: {_first(damaged, '; ')}"] if damaged else []
+    if waiting:
+        told.append(f"no step has been finished yet: {_first(waiting, ', ')}; report again after the first")
+    return "; ".join(told)
+
+
+def _first(names: Sequence[str], between: str) -> str:
+    return between.join([*names[:3], *(["..."] if len(names) > 3 else [])])
 
 
 def _summary(grouping: Grouping) -> str:
@@ -67,6 +84,10 @@ def _runs(grouping: Grouping) -> list[Block]:
     settings = tables.settings_table(grouping)
     if settings is not None:
         blocks += [Note("The settings in which the runs differ:"), settings]
+    if grouping.common:
+        shared = ", ".join(f"{name}={text}" for name, text in grouping.common.items())
+        only = f" What is called {COMMON} has nothing else." if COMMON in grouping.groups else ""
+        blocks.append(Note(f"Names leave out what most settings have: {shared}.{only}"))
     if any(not run.steps for runs in grouping.groups.values() for run in runs):
         blocks.append(Note("Runs without a step so far are in no picture."))
     return blocks

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from zerocoder.report.logs import RunLog, Series
 
 POINTS = 16  # a smoothed curve is a running mean over about the n-th part of a run
-_FEW = 8  # points that are shown as they are
+FEW = 12  # a series of fewer points is shown as it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +28,14 @@ class Stat:
 class Curve:
     """Mean over runs at each step that any of them has.
 
-    steps, mean: [n]. spread: [n], the standard deviation over runs, NaN where there is but one.
+    steps, mean: [n]. spread: [n], the standard deviation over runs, NaN where there is but one. raw: whether every
+    point was measured as it is, none a running mean.
     """
 
     steps: NDArray[np.int64]
     mean: NDArray[np.float64]
     spread: NDArray[np.float64]
+    raw: bool
 
 
 def stat(values: Sequence[float]) -> Stat | None:
@@ -58,10 +60,11 @@ def has(runs: Sequence[RunLog], name: str) -> bool:
 def smoothed(series: Series) -> Series:
     """A running mean over the points around each, three or a POINTS-th of all, where there are as many on both sides.
 
-    The outermost two count half, so that what differs between the coder's and the tester's steps evens out.
+    Fewer than FEW points stay as they are. The outermost two count half, so that what differs between the coder's and
+    the tester's steps evens out.
     """
     count = len(series.values)
-    if count < _FEW:
+    if count < FEW:
         return series
     weights = np.ones(max(count // POINTS | 1, 3))
     weights[[0, -1]] = 0.5
@@ -74,8 +77,8 @@ def curve(runs: Sequence[RunLog], name: str, smooth: bool = False) -> Curve | No
 
     None where no run has measured it.
     """
-    logged = [known(run.scalars[name]) for run in runs if name in run.scalars]
-    found = [smoothed(series) if smooth else series for series in logged if len(series.steps)]
+    logged = [series for run in runs if name in run.scalars and len((series := known(run.scalars[name])).steps)]
+    found = [smoothed(series) if smooth else series for series in logged]
     if not found:
         return None
     steps = np.unique(np.concatenate([series.steps for series in found]))
@@ -86,7 +89,8 @@ def curve(runs: Sequence[RunLog], name: str, smooth: bool = False) -> Curve | No
     mean = np.nansum(table, axis=0) / counts
     squares = np.nansum((table - mean) ** 2, axis=0)
     spread = np.sqrt(np.divide(squares, counts - 1, out=np.full(len(steps), np.nan), where=counts > 1))
-    return Curve(steps, mean, spread)
+    raw = all(shown is series for shown, series in zip(found, logged, strict=True))
+    return Curve(steps, mean, spread, raw)
 
 
 def part(series: Series, start: float, end: float) -> float:

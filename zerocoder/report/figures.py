@@ -49,24 +49,35 @@ class Drawn:
     left_out: Sequence[str]
 
 
-def _scalar(title: str, name: str) -> Panel:
-    return Panel(title, (name,), partial(plots.plot_scalar, name=name))
+def _scalar(title: str, name: str, smooth: bool = True, share: bool = False) -> Panel:
+    return Panel(title, (name,), partial(plots.plot_scalar, name=name, smooth=smooth, share=share))
+
+
+def _share(title: str, name: str, smooth: bool = True) -> Panel:
+    """In percent."""
+    return Panel(title, (name,), partial(plots.plot_share, name=name, smooth=smooth))
 
 
 REWARDS = Figure(
     "rewards",
     "Reward and truth",
-    "What the roles were rewarded with, and what was true of the same answers by labels that training never sees. The "
-    "two should rise together: a reward that rises alone is collusion, reward hacking, or a selector that no longer "
-    "fits the policy.",
+    "Means over the answers of a step. Coder: its whole reward and, dashed, the share of its programs that are right "
+    "by the problems' labels. Tester: its whole reward, which is format + (1 - lambda) * validity + lambda * mutation "
+    "(format: the penalty of an answer that does not parse, else 0). Validity and mutation are drawn before they are "
+    "weighted: validity is the share of tests that hold for the chosen program, with the share that is right by the "
+    "labels, dashed; mutation is the share of that program's mutants that a test kills. Lambda weights mutation (a "
+    "problem without mutants has 0). Solid and dashed should rise together: a reward that rises alone is collusion, "
+    "reward hacking, or a selector that no longer fits the policy.",
     (
         Panel("Coder", ("reward/coder", "truth/coder"), partial(plots.plot_reward, role=Role.CODER)),
+        _scalar("Tester: whole reward", "reward/tester"),
         Panel(
             "Tester: validity", ("reward/tester_valid", "truth/tester"), partial(plots.plot_reward, role=Role.TESTER)
         ),
-        _scalar("Tester: mutants killed", "reward/tester_mutation"),
+        _scalar("Tester: mutation", "reward/tester_mutation", share=True),
+        _scalar("Lambda", "reward/lambda", smooth=False, share=True),
     ),
-    {"solid": "rewarded", "dashed": "true"},
+    {"solid": "reward, or a term of it", "dashed": "right by the labels"},
 )
 HELDOUT = Figure(
     "heldout",
@@ -88,9 +99,9 @@ NOISE = Figure(
     "alone (the paper's Figure 5), and what the policy wrote for the same problems.",
     (
         Panel("Selection noise", ("selector/noise",), plots.plot_selection_noise),
-        _scalar("Right programs of the probe", "probe/coder"),
-        _scalar("Right tests of the probe", "probe/tester"),
-        _scalar("Right programs that are selected", "probe/consensus_recall"),
+        _share("Right programs of the probe", "probe/coder"),
+        _share("Right tests of the probe", "probe/tester"),
+        _share("Right programs that are selected", "probe/consensus_recall"),
     ),
 )
 CONSENSUS = Figure(
@@ -100,7 +111,7 @@ CONSENSUS = Figure(
     (
         Panel("Solutions in the consensus", ("selector/consensus_size",), plots.plot_consensus),
         Panel("Tests in the consensus", ("selector/consensus_tests",), partial(plots.plot_consensus, of="tests")),
-        _scalar("Problems without a consensus", "selector/empty"),
+        _share("Problems without a consensus", "selector/empty"),
     ),
 )
 CONFIGURATION = Figure(
@@ -110,7 +121,7 @@ CONFIGURATION = Figure(
     "the labelled calibration problems.",
     (
         Panel("Priors", ("selector/log10_beta0",), plots.plot_configuration),
-        _scalar("Accuracy on calibration problems", "selector/calibration_accuracy"),
+        _share("Accuracy on calibration problems", "selector/calibration_accuracy", smooth=False),
     ),
     {"solid": "log10 beta0", "dashed": "log10 alpha_xy"},
 )
@@ -120,8 +131,8 @@ MATRICES = Figure(
     "A matrix of low rank tells little apart, a degenerate one nothing; repeated programs and tests are why.",
     (
         _scalar("Mean rank", "matrix/rank"),
-        _scalar("Degenerate matrices", "matrix/degenerate"),
-        _scalar("Density", "matrix/density"),
+        _share("Degenerate matrices", "matrix/degenerate"),
+        _share("Density", "matrix/density"),
         Panel("Repeated programs", ("matrix/duplicate_programs",), partial(plots.plot_duplicates, of="programs")),
         Panel("Repeated tests", ("matrix/duplicate_tests",), partial(plots.plot_duplicates, of="tests")),
     ),
@@ -133,7 +144,7 @@ POLICY = Figure(
     (
         _scalar("Entropy", "policy/entropy"),
         _scalar("KL to the initial policy", "policy/kl"),
-        _scalar("Answers without a program or test", "rollout/format_errors"),
+        _share("Answers without a program or test", "rollout/format_errors"),
     ),
 )
 LINES = (REWARDS, HELDOUT, NOISE, CONSENSUS, CONFIGURATION, MATRICES, POLICY)
@@ -166,7 +177,7 @@ def draw_lines(figure: Figure, groups: Groups) -> Drawn:
         return Drawn(figure, None, left_out)
     drawing, axes = style.panels(len(panels), columns=2 if len(panels) in (2, 4) else 3)
     for panel, at in zip(panels, axes, strict=True):
-        at.set_title(panel.title)
+        style.title(at, panel.title)
         panel.draw(at, groups)
     missing_of = {
         label: tuple(panel.title for panel in panels if not _measured(runs, panel)) for label, runs in groups.items()
@@ -193,8 +204,8 @@ def draw_ranks(groups: Groups) -> Drawn:
     if not shown:
         return Drawn(RANKS, None, left_out)
     drawing, axes = style.panels(len(shown))
-    for (label, runs), at in zip(shown.items(), axes, strict=True):
-        at.set_title(style.shown(label))
+    for label, runs, at in zip(style.distinct(list(shown)), shown.values(), axes, strict=True):
+        style.title(at, label)
         plots.plot_ranks(at, runs)
     logged = [run.scalars for runs in shown.values() for run in runs]
     used = [name for name in plots.RANKS if any(name in found and found[name].values.any() for found in logged)]
@@ -211,7 +222,7 @@ def draw_time(groups: Groups) -> Drawn:
         return Drawn(TIME, None, ["Not logged."])
     drawing, axes = style.panels(len(TIME.panels), height=max(style.HEIGHT, 0.9 + _BAR_INCHES * len(groups)))
     for panel, at in zip(TIME.panels, axes, strict=True):
-        at.set_title(panel.title)
+        style.title(at, panel.title)
         panel.draw(at, groups)
     axes[1].set_yticks([])
     used = [name for name in (*COMPONENTS, OTHER) if name in parts]

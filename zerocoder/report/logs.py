@@ -14,9 +14,11 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from zerocoder.evaluation.names import METRICS
 from zerocoder.problems import ZeroCoderError
 
 MOMENTS = ("before", "after")
+BOARD = "tensorboard"
 _WARNING = "warning: "
 _STAMP = len("19:37:46 ")
 
@@ -105,13 +107,13 @@ def read_run(folder: Path | str) -> RunLog:
     place = Path(folder).expanduser().resolve()
     if not is_run(place):
         raise ZeroCoderError(f"{folder}: no run's folder (it has no config.yaml)")
-    evaluation = {moment: _json(place / f"evaluation_{moment}.json") for moment in MOMENTS}
+    evaluation = {moment: _scores(place / f"evaluation_{moment}.json") for moment in MOMENTS}
     return RunLog(
         folder=place,
         name=f"{place.parent.name}/{place.name}",
         config=_config(place / "config.yaml"),
-        environment=_json(place / "environment.json"),
-        scalars=read_scalars(place / "tensorboard"),
+        environment=_environment(place / "environment.json"),
+        scalars=read_scalars(place / BOARD),
         summary=_json(place / "summary.json"),
         evaluation={moment: scores for moment, scores in evaluation.items() if scores},
         warnings=_warnings(place / "log.txt"),
@@ -162,13 +164,42 @@ def _why_missing(path: Path) -> str:
     return f"there is no such folder{there}"
 
 
-def _config(file: Path) -> dict[str, Any]:
+def _text(file: Path) -> str:
     try:
-        config = yaml.safe_load(file.read_text(encoding="utf-8"))
+        return file.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise ZeroCoderError(f"{file}: cannot be read: {error.strerror}") from error
+
+
+def _config(file: Path) -> dict[str, Any]:
+    text = _text(file)
+    try:
+        config = yaml.safe_load(text)
         int(config["trainer"]["seed"])
+        if not all(isinstance(key, str) for key in config):
+            raise ValueError("a key that is no word")
     except (yaml.YAMLError, ValueError, TypeError, KeyError) as error:
         raise ZeroCoderError(f"{file}: not the config of a run of train.py") from error
+    if "experiment" not in config:
+        raise ZeroCoderError(f"{file}: not the config of a run of train.py (it has no experiment)")
     return dict(config)
+
+
+def _scores(file: Path) -> dict[str, Any]:
+    """Held-out scores: shares, None where there was nothing to measure."""
+    scores = _json(file)
+    pass_at = scores.get("pass_at", {})
+    shares = [scores.get(metric) for metric in METRICS] + list(pass_at.values() if isinstance(pass_at, dict) else "?")
+    if not all(share is None or isinstance(share, int | float) for share in shares):
+        raise ZeroCoderError(f"{file}: damaged, these are no scores; remove it to leave it out")
+    return scores
+
+
+def _environment(file: Path) -> dict[str, Any]:
+    environment = _json(file)
+    if not isinstance(environment.get("packages", {}), dict):
+        raise ZeroCoderError(f"{file}: damaged, its packages are no object; remove it to leave it out")
+    return environment
 
 
 def _json(file: Path) -> dict[str, Any]:
@@ -176,7 +207,7 @@ def _json(file: Path) -> dict[str, Any]:
     if not file.exists():
         return {}
     try:
-        return dict(json.loads(file.read_text(encoding="utf-8")))
+        return dict(json.loads(_text(file)))
     except (ValueError, TypeError) as error:
         raise ZeroCoderError(f"{file}: damaged, no JSON object; remove it to leave it out") from error
 
@@ -184,5 +215,5 @@ def _json(file: Path) -> dict[str, Any]:
 def _warnings(file: Path) -> tuple[str, ...]:
     if not file.exists():
         return ()
-    lines = (line[_STAMP:] for line in file.read_text(encoding="utf-8", errors="replace").splitlines())
+    lines = (line[_STAMP:] for line in _text(file).splitlines())
     return tuple(dict.fromkeys(line.removeprefix(_WARNING) for line in lines if line.startswith(_WARNING)))

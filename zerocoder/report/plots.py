@@ -21,7 +21,7 @@ from matplotlib.ticker import MaxNLocator
 
 from zerocoder.problems import Role
 from zerocoder.report import style
-from zerocoder.report.curves import Curve, curve
+from zerocoder.report.curves import FEW, Curve, curve
 from zerocoder.report.logs import RunLog
 from zerocoder.report.timing import COMPONENTS, OTHER, TOTAL, breakdown
 
@@ -30,16 +30,20 @@ Groups = Mapping[str, Sequence[RunLog]]
 RANKS = tuple(f"ranks/{n}" for n in range(9))
 """Shares of matrices by rank; the last is 8 or more."""
 _DASHES: dict[str, Any] = {"solid": "-", "dashed": (0, (3, 1.6)), "dotted": (0, (1, 1.4))}
-_FEW = 12  # points of a line that gets a marker at each
+_LEAST = 0.05  # the shortest stretch of a share's axis: what hardly moves is not blown up
 
 
-def plot_scalar(axes: Axes, groups: Groups, name: str, smooth: bool = True, dash: str = "solid") -> None:
-    """A scalar over the steps."""
-    for number, runs in enumerate(groups.values()):
-        found = curve(runs, name, smooth)
-        if found is not None:
-            _line(axes, found, number, dash)
-    _over_steps(axes)
+def plot_scalar(axes: Axes, groups: Groups, name: str, smooth: bool = True, share: bool = False) -> None:
+    """A scalar over the steps. `share`: it lies in 0..1, and so do its band and its axis."""
+    _lines(axes, groups, name, smooth, share)
+    if share:
+        _within_shares(axes)
+
+
+def plot_share(axes: Axes, groups: Groups, name: str, smooth: bool = True) -> None:
+    """A share over the steps, in percent."""
+    plot_scalar(axes, groups, name, smooth, share=True)
+    _percent(axes)
 
 
 def plot_reward(axes: Axes, groups: Groups, role: Role) -> None:
@@ -47,20 +51,23 @@ def plot_reward(axes: Axes, groups: Groups, role: Role) -> None:
 
     For the tester, the part of the reward that says that a test holds, which is what its truth is about.
     """
-    plot_scalar(axes, groups, "reward/coder" if role is Role.CODER else "reward/tester_valid")
-    plot_scalar(axes, groups, f"truth/{role.value}", dash="dashed")
+    if role is Role.CODER:
+        _lines(axes, groups, "reward/coder")  # no share: an answer that does not parse has less than 0
+        _lines(axes, groups, "truth/coder", share=True, dash="dashed")
+    else:
+        _lines(axes, groups, "reward/tester_valid", share=True)
+        _lines(axes, groups, "truth/tester", share=True, dash="dashed")
+        _within_shares(axes)
 
 
 def plot_selection_noise(axes: Axes, groups: Groups) -> None:
     """The paper's Figure 5: the share of the consensus' solutions that are wrong, on fixed labelled problems."""
-    plot_scalar(axes, groups, "selector/noise", smooth=False)
-    _percent(axes)
+    plot_share(axes, groups, "selector/noise", smooth=False)
 
 
 def plot_heldout(axes: Axes, groups: Groups, metric: str) -> None:
     """A held-out score over the steps at which it was measured; `metric` as in `eval/<metric>`."""
-    plot_scalar(axes, groups, f"eval/{metric}", smooth=False)
-    _percent(axes)
+    plot_share(axes, groups, f"eval/{metric}", smooth=False)
 
 
 def plot_time(axes: Axes, groups: Groups, busy: bool = False) -> None:
@@ -78,8 +85,8 @@ def plot_time(axes: Axes, groups: Groups, busy: bool = False) -> None:
                 continue
             axes.barh(len(names), seconds, 0.62, left, color=component_colour(share.component))
             left += seconds
-        names.append(style.shown(label))
-    axes.set_yticks(range(len(names)), names)
+        names.append(label)
+    axes.set_yticks(range(len(names)), style.distinct(names))
     axes.set_ylim(max(len(names), 2) - 0.4, -0.6)
     axes.margins(x=0.15)
     axes.grid(False)
@@ -117,14 +124,13 @@ def plot_consensus(axes: Axes, groups: Groups, of: str = "solutions") -> None:
 
 def plot_duplicates(axes: Axes, groups: Groups, of: str) -> None:
     """Share of the programs, or of="tests", that repeat another one of their problem."""
-    plot_scalar(axes, groups, f"matrix/duplicate_{of}")
-    _percent(axes)
+    plot_share(axes, groups, f"matrix/duplicate_{of}")
 
 
 def plot_configuration(axes: Axes, groups: Groups) -> None:
     """B4's or DyB4's priors over the steps: the powers of ten of beta0 (solid) and of alpha_xy (dashed)."""
-    plot_scalar(axes, groups, "selector/log10_beta0", smooth=False)
-    plot_scalar(axes, groups, "selector/log10_alpha_xy", smooth=False, dash="dashed")
+    _lines(axes, groups, "selector/log10_beta0", smooth=False)
+    _lines(axes, groups, "selector/log10_alpha_xy", smooth=False, dash="dashed")
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
 
 
@@ -149,10 +155,21 @@ def patch_keys(names: Mapping[str, str]) -> tuple[list[Patch], list[str]]:
     return [Patch(color=colour) for colour in names.values()], list(names)
 
 
-def _line(axes: Axes, found: Curve, number: int, dash: str) -> None:
-    """A mean line with its band."""
+def _lines(
+    axes: Axes, groups: Groups, name: str, smooth: bool = True, share: bool = False, dash: str = "solid"
+) -> None:
+    """A scalar of each group."""
+    for number, runs in enumerate(groups.values()):
+        found = curve(runs, name, smooth)
+        if found is not None:
+            _line(axes, found, number, dash, share)
+    _over_steps(axes)
+
+
+def _line(axes: Axes, found: Curve, number: int, dash: str, share: bool) -> None:
+    """A mean line with its band, which does not leave 0..1 where the mean is a `share`."""
     colour = style.colour(number)
-    few = len(found.steps) <= _FEW
+    few = found.raw and len(found.steps) <= FEW  # markers are for what was measured
     axes.plot(
         found.steps,
         found.mean,
@@ -163,6 +180,8 @@ def _line(axes: Axes, found: Curve, number: int, dash: str) -> None:
     )
     if np.isfinite(found.spread).any():
         low, high = found.mean - found.spread, found.mean + found.spread
+        if share:
+            low, high = np.clip(low, 0, 1), np.clip(high, 0, 1)
         axes.fill_between(found.steps, low, high, color=colour, alpha=0.15, linewidth=0)
 
 
@@ -170,6 +189,17 @@ def _over_steps(axes: Axes) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
     axes.set_xlabel("step")
+
+
+def _within_shares(axes: Axes) -> None:
+    """An axis that ends where shares do, and lines that are whole where they lie on its end."""
+    low, high = np.clip(axes.get_ylim(), 0, 1)
+    if high - low < _LEAST:
+        low = min(max((low + high - _LEAST) / 2, 0), 1 - _LEAST)
+        high = low + _LEAST
+    axes.set_ylim(low, high)
+    for line in axes.lines:
+        line.set_clip_on(False)
 
 
 def _percent(axes: Axes) -> None:

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from math import ceil
+from textwrap import wrap
 from typing import Any
 
 import matplotlib.style
@@ -37,8 +38,12 @@ DARK = {
 }
 """Light colour -> dark one; the grounds are those of `zerocoder/page`."""
 WIDTH = 9.9  # inches of every picture of several panels
-HEIGHT = 2.4  # inches of a panel
+HEIGHT = 2.4  # inches of a panel with what is written around it
+PANEL = 1.6  # inches that are left for a panel itself at least
 LABEL = 60  # characters of a name in a legend
+_DPI = 72  # what SVG is written with: what is measured here is what is drawn
+_COLUMNS = 9  # of a legend at most
+_LETTER = 0.086  # inches of a letter of a title on average
 
 _STYLE: dict[str, Any] = {
     "svg.hashsalt": "zerocoder",
@@ -92,7 +97,7 @@ def panels(count: int, columns: int = 3, height: float = HEIGHT) -> tuple[Figure
     columns = min(columns, count)
     rows = ceil(count / columns)
     width = WIDTH if columns > 1 else WIDTH / 2
-    figure = Figure(figsize=(width, height * rows), layout="constrained")
+    figure = Figure(figsize=(width, height * rows), dpi=_DPI, layout="constrained")
     FigureCanvasSVG(figure)
     grid = figure.subplots(rows, columns, squeeze=False).flatten().tolist()
     for unused in grid[count:]:
@@ -122,14 +127,47 @@ def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def distinct(names: Sequence[str]) -> list[str]:
+    """Each name as it is `shown`; where some would look the same, all are numbered."""
+    texts = [shown(name) for name in names]
+    return texts if len(set(texts)) == len(texts) else [f"{n}. {text}" for n, text in enumerate(texts, 1)]
+
+
+def title(axes: Axes, text: str) -> None:
+    """A panel's heading, on as many lines as it takes beside the next panel's."""
+    figure, spec = axes.figure, axes.get_subplotspec()
+    assert isinstance(figure, Figure) and spec is not None, "panels() makes them"
+    inches = figure.get_figwidth() / spec.get_gridspec().ncols - 0.6  # the axis and its numbers
+    axes.set_title("\n".join(wrap(text, int(inches / _LETTER), break_on_hyphens=False)))
+
+
 def legend(figure: Figure, handles: Sequence[Any], names: Sequence[str]) -> None:
-    """One legend for all panels, below them."""
-    columns = max(1, min(len(names), int(13 * figure.get_figwidth() / (max(map(len, names), default=0) + 6))))
-    figure.legend(handles, [shown(name) for name in names], loc="outside lower left", ncols=columns)
+    """One legend for all panels, below them: in as many columns as fit, and the figure grows by what it takes."""
+    texts = distinct(names)
+    for columns in range(max(1, min(len(texts), _COLUMNS)), 0, -1):
+        made = figure.legend(handles, texts, loc="outside lower left", ncols=columns)
+        extent = made.get_window_extent()
+        if columns == 1 or extent.width < 0.98 * figure.bbox.width:
+            figure.set_figheight(figure.get_figheight() + extent.height / figure.dpi)
+            return
+        made.remove()
+
+
+def grow(figure: Figure) -> None:
+    """Let the figure grow until titles, numbers and legend leave PANEL inches to each panel."""
+    for _ in range(4):  # what is added is shared out anew each time
+        figure.draw_without_rendering()
+        lacking = PANEL - min((axes.bbox.height / figure.dpi for axes in figure.axes), default=PANEL)
+        if lacking <= 0:
+            return
+        spec = figure.axes[0].get_subplotspec()
+        rows = 1 if spec is None else spec.get_gridspec().nrows
+        figure.set_figheight(figure.get_figheight() + rows * (lacking + 0.01))
 
 
 def svg(figure: Figure) -> str:
-    """The picture; the same figure gives the same text."""
+    """The picture; the same figure gives the same text. A figure that is too low for its panels is made higher."""
+    grow(figure)
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     rules = "".join(

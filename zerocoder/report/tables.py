@@ -7,6 +7,7 @@ from typing import Any
 
 from zerocoder.evaluation.names import METRICS
 from zerocoder.report.curves import Stat, has, known, part, stat
+from zerocoder.report.damage import damage
 from zerocoder.report.document import Table
 from zerocoder.report.grouping import Grouping, names_of
 from zerocoder.report.logs import RunLog
@@ -19,9 +20,11 @@ QUARTER = 0.25
 SIGNALS = {
     "reward/coder": "coder reward",
     "truth/coder": "programs that are right",
+    "reward/tester": "tester reward",
     "reward/tester_valid": "tester reward, validity",
     "truth/tester": "tests that are right",
     "reward/tester_mutation": "tester reward, mutation",
+    "reward/lambda": "lambda, the weight of mutation",
     "truth/consensus": "selected programs that are right",
     "selector/noise": "selection noise",
     "matrix/rank": "rank",
@@ -163,11 +166,12 @@ def _text(value: Any) -> str:
 
 
 def warnings_table(runs: Sequence[RunLog]) -> Table | None:
-    """What the runs warned of, each once with the runs that did; None where none did."""
+    """What is missing of logs and what the runs warned of, each once with the runs; None where there is nothing."""
     names = names_of(runs)
     found: dict[str, list[str]] = {}
     for run in runs:
-        for line in run.warnings:
+        told = damage(run)
+        for line in (*([told] if told else []), *run.warnings):
             found.setdefault(line, []).append(names[run.folder])
     rows = [[line, ", ".join(where)] for line, where in found.items()]
     return Table(["warning", "runs"], rows, 2) if rows else None
