@@ -9,7 +9,6 @@ and `answers=<file>` scores answers made elsewhere.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -24,6 +23,7 @@ from zerocoder.console import say
 from zerocoder.evaluation.benchmarks import DEFAULT, Selection, known_benchmarks, select
 from zerocoder.evaluation.paper import published
 from zerocoder.evaluation.saved import FOLDER, read_folder, read_outside
+from zerocoder.files import require_writable
 from zerocoder.models import resolve
 from zerocoder.problems import Problem, ZeroCoderError
 
@@ -64,12 +64,10 @@ def output_folder(config: EvaluationConfig) -> Path:
     """The folder of the results; refused before any work where it holds something else or cannot be written."""
     output = config.output
     folder = Path(output).expanduser() if output else Path("runs", "evaluate", f"{datetime.now():%Y-%m-%d_%H-%M-%S}")
+    require_writable(folder, f"output={folder}")
     goes_on = config.rescore is None and not config.answers and (folder / FOLDER).is_dir()
     if folder.exists() and not goes_on and not (folder.is_dir() and not any(folder.iterdir())):
         raise ZeroCoderError(f"output={folder} exists already; name a new folder")
-    nearest = next(parent for parent in (folder / FOLDER).absolute().parents if parent.exists())
-    if not (nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)):
-        raise ZeroCoderError(f"output={folder} cannot be written: {nearest} is no folder that you may write to")
     return folder
 
 

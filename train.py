@@ -83,7 +83,7 @@ def train(config: Config, run: RunFolder, executor: Executor, world: World) -> N
         before = evaluate(config, run, module, data, logger, "before")
         data.prepare(module.policy, module.sampler, executor)
         report_data(data)
-        module.method.prepare(data.training, module.policy, module.sampler, data.cache_folder, world)
+        module.method.prepare(data.training, module.policy, module.sampler, config.data.cache_folder, world)
         trainer = build_trainer(config, run, module, data, logger)
         fit(trainer, module, data, run)
         after = evaluate(config, run, module, data, logger, "after")
@@ -246,7 +246,9 @@ def fit(trainer: L.Trainer, module: ZeroCoderModule, data: ProblemDataModule, ru
     try:
         trainer.fit(module, datamodule=data, ckpt_path=run.resume_checkpoint)
     except SystemExit as stop:  # Lightning's answer to an interrupt, after the callbacks wrote their checkpoint
-        say(f"stopped after step {trainer.global_step}; continue with trainer.resume={run.path}")
+        begun = run.checkpoints()
+        how = f"continue with trainer.resume={run.path}" if begun else "before its first checkpoint; start it anew"
+        say(f"stopped after step {trainer.global_step}{';' if begun else ','} {how}")
         raise KeyboardInterrupt from stop
     module.sampler.engine.sync_weights(module.policy)
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import lightning as L
-from hydra.utils import instantiate
 
 from callbacks.checkpoints import Checkpoints
 from callbacks.metrics import Metrics
@@ -20,6 +19,7 @@ from callbacks.watch import Watch
 from callbacks.weight_sync import WeightSync
 from zerocoder.config import Config
 from zerocoder.datamodule import ProblemDataModule
+from zerocoder.extra import build_extra
 from zerocoder.module import ZeroCoderModule
 from zerocoder.runs import RunFolder
 
@@ -35,7 +35,7 @@ def build_callbacks(
         Recalibration(data.calibration, chosen.recalibration.every),
         RewardSchedule(config.algorithm.lambda_low, config.algorithm.lambda_high),
         *_watching(config, run, module, data),
-        *(instantiate(node) for node in chosen.extra),
+        *build_extra(chosen.extra),
         Checkpoints(run, module.sampler.tokenizer, every, keep),
     ]
 

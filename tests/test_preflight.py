@@ -16,6 +16,7 @@ from zerocoder.compose import load
 from zerocoder.config import Config
 from zerocoder.problems import ZeroCoderError
 
+TIMER = "lightning.pytorch.callbacks.Timer"
 Usage = namedtuple("Usage", "total used free")
 
 
@@ -71,6 +72,25 @@ def test_a_run_that_can_start(model: Path, problems: Path) -> None:
         (["data.source.path=nowhere.jsonl"], "data.source.path=nowhere.jsonl: there is no such file"),
         (["trainer=gpu"], "trainer.accelerator=gpu: PyTorch sees no CUDA GPU; use trainer.accelerator=cpu"),
         (["trainer.accelerator=mps"], "use trainer.accelerator=cpu"),
+        (["trainer.root=/proc/x"], "trainer.root=/proc/x: /proc is no folder that can be written to"),
+        (["data.cache=/proc/x"], "data.cache=/proc/x: /proc is no folder that can be written to"),
+        (["data.cache=/proc/x", "data.tau=0"], "data.cache=/proc/x: /proc is no folder that can be written to"),
+        (["data.tau=9"], "data.tau=9 keeps no problem: of 8 solutions and 8 tests a matrix has at most rank 8"),
+        (["data.tau=4", "rollout.tests=3"], "a matrix has at most rank 3; lower data.tau, or raise rollout.solutions"),
+        (
+            ["data.tau=4", "rollout.solutions=3", "algorithm.test_unit=assertion"],
+            "data.tau=4 keeps no problem: of 3 solutions a matrix has at most rank 3",
+        ),
+        (["callbacks.extra=[{_target_: nope.X}]"], "callbacks.extra[0]: nope.X cannot be made: Error loading 'nope.X'"),
+        (
+            ["callbacks.extra=[{_target_: lightning.pytorch.callbacks.EarlyStopping}]"],
+            "missing 1 required positional argument: 'monitor'",
+        ),
+        (
+            [f"callbacks.extra=[{{_target_: {TIMER}, duration: '00:00:01:00'}},{{_target_: {TIMER}, duration: x}}]"],
+            f"callbacks.extra[1]: {TIMER} cannot be made: ",
+        ),
+        (["callbacks.extra=[{_target_: os.getcwd}]"], "callbacks.extra[0]: os.getcwd is no Lightning callback"),
     ],
 )
 def test_what_is_missing_is_one_line(
@@ -81,6 +101,23 @@ def test_what_is_missing_is_one_line(
     with pytest.raises(ZeroCoderError) as error:
         preflight.check(config(model, problems, *overrides))
     assert message in str(error.value) and "\n" not in str(error.value)
+
+
+def test_what_is_kept_nowhere_needs_no_cache(model: Path, problems: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", "/proc/x")
+    found = preflight.check_filter(config(model, problems, "data.tau=0")).found
+    assert found == "data.tau=0: all problems are kept"
+    for overrides in (["data.tau=1"], ["data.tau=0", "algorithm=offline"]):
+        with pytest.raises(ZeroCoderError, match="data.cache=null: /proc is no folder that can be written to"):
+            preflight.check_filter(config(model, problems, *overrides))
+    asserts = ("data.tau=8", "rollout.tests=3", "algorithm.test_unit=assertion", f"data.cache={problems.parent}")
+    assert "up to 8" in preflight.check_filter(config(model, problems, *asserts)).found
+
+
+def test_further_callbacks_are_made_for_a_try(model: Path, problems: Path) -> None:
+    assert preflight.check_callbacks(config(model, problems)).found == "no further ones"
+    settings = config(model, problems, f"callbacks.extra=[{{_target_: {TIMER}, duration: '00:00:01:00'}}]")
+    assert preflight.check_callbacks(settings).found == f"also {TIMER}"
 
 
 def test_more_gpus_than_there_are(model: Path, problems: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,8 +204,9 @@ def test_a_dry_run_tells_about_every_point(model: Path, problems: Path, capsys: 
     assert preflight.dry_run(config(model, problems)) == 0
     told = capsys.readouterr().out
     assert "in order, nothing was trained" in " ".join(told.split())
-    for name in ("model", "devices", "strategy", "rollout", "disk", "memory", "data", "verifier"):
+    points = ("model", "devices", "strategy", "rollout", "disk", "memory", "callbacks", "filter", "data", "verifier")
+    for name in points:
         assert f" {name} " in told
     assert preflight.dry_run(config(model, problems, "data.batch_size=7", f"trainer.root={problems}/runs")) == 2
     told = capsys.readouterr().out
-    assert "2 of 8 points not in order" in told and "data.batch_size=7" in told
+    assert "2 of 10 points not in order" in told and "data.batch_size=7" in told

@@ -105,13 +105,54 @@ def test_a_damaged_checkpoint_is_passed_over_with_a_warning(tmp_path: Path, caps
     assert [p.name for p in (run.path / "checkpoints").iterdir()] == ["step_000002"]
 
 
-def test_a_mistake_before_the_first_step_leaves_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("error", [ZeroCoderError("data.tau=3 keeps nothing"), KeyboardInterrupt()])
+def test_a_mistake_or_an_interrupt_before_the_first_step_leaves_nothing(tmp_path: Path, error: BaseException) -> None:
     first = closed(RunFolder.create(config(tmp_path)))
     second = RunFolder.create(config(tmp_path))
-    with pytest.raises(ZeroCoderError), second:
-        raise ZeroCoderError("data.tau=9 keeps nothing")
+    with pytest.raises(type(error)), second:
+        raise error
     assert not second.path.exists()
     assert (tmp_path / "nano" / "latest").resolve() == first.path
+
+
+def test_a_bug_before_the_first_step_leaves_the_log_and_does_not_keep_others_from_resuming(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    older, old, *failing = (RunFolder.create(config(tmp_path)) for _ in range(4))
+    checkpoint(closed(older), 2)
+    checkpoint(closed(old), 4)
+    for run in failing:
+        with pytest.raises(ValueError, match="a bug"), run:
+            raise ValueError("a bug")
+    newest = failing[-1].path
+    assert newest.exists() and (tmp_path / "nano" / "latest").resolve() == newest
+    again = closed(RunFolder.open_for_resume(config(tmp_path, "trainer.resume=latest")))
+    assert (again.path, again.resume_step) == (old.path, 4)
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"{newest} ended before its first checkpoint; continuing {old.path}" in said
+
+
+def test_a_run_at_work_is_not_passed_over_before_its_first_checkpoint(tmp_path: Path) -> None:
+    checkpoint(closed(RunFolder.create(config(tmp_path))), 2)
+    running = RunFolder.create(config(tmp_path))
+    with pytest.raises(ZeroCoderError, match="in use"), running:
+        RunFolder.open_for_resume(config(tmp_path, "trainer.resume=latest"))
+
+
+def test_a_run_whose_checkpoints_are_damaged_is_not_passed_over(tmp_path: Path) -> None:
+    checkpoint(closed(RunFolder.create(config(tmp_path))), 2)
+    damaged = closed(RunFolder.create(config(tmp_path)))
+    checkpoint(damaged, 4, parts=("trainer.ckpt",))
+    with pytest.raises(ZeroCoderError, match=f"{damaged.path}/checkpoints holds no complete checkpoint"):
+        RunFolder.open_for_resume(config(tmp_path, "trainer.resume=latest"))
+
+
+def test_a_root_in_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    run = closed(RunFolder.create(config(Path("'~/runs'"))))
+    assert run.path.parent == tmp_path / "runs" / "nano"
+    checkpoint(run, 2)
+    assert closed(RunFolder.open_for_resume(config(Path("'~/runs'"), "trainer.resume=latest"))).path == run.path
 
 
 def test_the_first_run_of_an_experiment_leaves_no_dangling_link(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import lightning as L
@@ -24,7 +23,6 @@ from zerocoder.console import bar, say
 from zerocoder.datasets.contamination import Findings, find_matches
 from zerocoder.evaluation.benchmarks import read_benchmarks
 from zerocoder.execution import Executor
-from zerocoder.files import user_cache
 from zerocoder.prefilter import FilterReport, fingerprint, keep_diverse, measure_ranks
 from zerocoder.problems import Problem, ZeroCoderError
 from zerocoder.prompts import prompts_hash
@@ -130,7 +128,7 @@ class ProblemDataModule(L.LightningDataModule):
                 sampler,
                 executor,
                 self.run.algorithm.test_unit,
-                self.cache_folder / "prefilter" / f"{key}.jsonl",
+                self.config.cache_folder / "prefilter" / f"{key}.jsonl",
                 advance,
                 self.world,
             )
@@ -147,13 +145,6 @@ class ProblemDataModule(L.LightningDataModule):
             *(others if labels is Labels.ALL else [p.unlabelled() for p in others]),
             *(few if labels is not Labels.NONE else [p.unlabelled() for p in few]),
         ]
-
-    @property
-    def cache_folder(self) -> Path:
-        """Where what the initial policy was asked once is kept, for later runs."""
-        if self.config.cache is not None:
-            return Path(self.config.cache).expanduser()
-        return user_cache()
 
     def _choose_calibration(self, kept: Sequence[Problem]) -> list[Problem]:
         wanted = self.config.calibration

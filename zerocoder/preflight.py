@@ -21,7 +21,8 @@ from rich.text import Text
 
 from zerocoder import memory
 from zerocoder.algorithms.base import require_labels
-from zerocoder.config import Config
+from zerocoder.config import Config, TestUnit
+from zerocoder.files import require_writable
 from zerocoder.memory_fit import require_fit
 from zerocoder.models import resolve
 from zerocoder.problems import ZeroCoderError
@@ -187,10 +188,8 @@ def check_rollout(config: Config) -> Check:
 
 def check_disk(config: Config) -> Check:
     """Room for the checkpoints that are kept and the one that is being written."""
-    root = Path(config.trainer.root).expanduser().absolute()
-    existing = next(p for p in (root, *root.parents) if p.exists())
-    if not existing.is_dir() or not os.access(existing, os.W_OK):
-        raise ZeroCoderError(f"trainer.root={config.trainer.root}: {existing} is no folder that can be written to")
+    root = config.trainer.root
+    existing = require_writable(Path(root).expanduser(), f"trainer.root={root}")
     found = resolve(config.model.path)
     keep = config.callbacks.checkpoints.keep if config.callbacks.checkpoints else 1
     free = shutil.disk_usage(existing).free
@@ -232,6 +231,37 @@ def check_memory(config: Config) -> Check:
     return Check("memory", plan.summary())
 
 
+def check_callbacks(config: Config) -> Check:
+    """The user's own callbacks can be made. These are for the trial alone: the run makes its own."""
+    if not config.callbacks.extra:
+        return Check("callbacks", "no further ones")
+    from zerocoder.extra import build_extra
+
+    build_extra(config.callbacks.extra)
+    return Check("callbacks", f"also {', '.join(node['_target_'] for node in config.callbacks.extra)}")
+
+
+def check_filter(config: Config) -> Check:
+    """Problems can pass the pre-filter, and what the initial policy is asked can be kept."""
+    data, rollout = config.data, config.rollout
+    # With test_unit=assertion an answer may be several columns of the matrix, and only its rows are limited.
+    sizes = {"solutions": rollout.solutions}
+    if config.algorithm.test_unit is TestUnit.ANSWER:
+        sizes["tests"] = rollout.tests
+    most = min(sizes.values())
+    if data.tau > most:
+        drawn = " and ".join(f"{size} {name}" for name, size in sizes.items())
+        raise ZeroCoderError(
+            f"data.tau={data.tau} keeps no problem: of {drawn} a matrix has at most rank {most}; lower data.tau, or "
+            f"raise {' and '.join(f'rollout.{name}' for name in sizes)}"
+        )
+    if data.tau or data.cache is not None or config.algorithm.method.keeps:
+        require_writable(data.cache_folder, f"data.cache={'null' if data.cache is None else data.cache}")
+    if not data.tau:
+        return Check("filter", "data.tau=0: all problems are kept")
+    return Check("filter", f"data.tau={data.tau}, of ranks up to {most}, which are kept in {data.cache_folder}")
+
+
 def check_verifier(config: Config) -> Check:
     with config.verifier.build() as executor:
         return Check("verifier", executor.isolation)
@@ -244,6 +274,8 @@ QUICK: tuple[Callable[[Config], Check], ...] = (
     check_rollout,
     check_disk,
     check_memory,
+    check_callbacks,
+    check_filter,
     check_data,
 )
 """What costs seconds at most, against the minutes that a model takes to load."""

@@ -66,8 +66,9 @@ class Layout:
 class RunFolder:
     """One run on disk. Use it as a context: leaving it gives the lock back.
 
-    A new run that ends by a user's mistake before it has learnt anything leaves nothing behind. Rank 0 owns the
-    folder; what it is to other ranks, which only read, is a RunFolder that is not `owned`.
+    A new run that ends by a user's mistake or an interrupt before it has learnt anything leaves nothing behind; after
+    a bug its log stays. Rank 0 owns the folder; what it is to other ranks, which only read, is a RunFolder that is not
+    `owned`.
     """
 
     def __init__(self, path: Path, checkpoint: Path | None = None, owned: bool = True) -> None:
@@ -89,7 +90,7 @@ class RunFolder:
     @classmethod
     def create(cls, config: Config) -> RunFolder:
         """A new folder named by the time, and the experiment's `latest` link to it."""
-        experiment = Path(config.trainer.root, config.experiment)
+        experiment = _experiment(config)
         stamp = time.strftime("%Y-%m-%d_%H-%M-%S")
         try:
             path = _fresh(experiment, stamp)
@@ -108,13 +109,11 @@ class RunFolder:
     def open_for_resume(cls, config: Config) -> RunFolder:
         """The folder and checkpoint that `trainer.resume` names: `latest`, a run's folder or one of its checkpoints."""
         wanted = str(config.trainer.resume)
-        path = (
-            Path(config.trainer.root, config.experiment, "latest") if wanted == "latest" else Path(wanted).expanduser()
-        )
+        path = _experiment(config) / "latest" if wanted == "latest" else Path(wanted).expanduser()
         if not path.exists():
             hint = "start one without trainer.resume" if wanted == "latest" else "name a run's folder, or latest"
             raise ZeroCoderError(f"trainer.resume={wanted}: there is no {path}; {hint}")
-        path = path.resolve()
+        path = _last_with_checkpoint(path.resolve()) if wanted == "latest" else path.resolve()
         chosen = path if path.name.startswith("step_") else None
         folder = path.parent.parent if chosen else path
         if not (folder / "config.yaml").is_file():
@@ -194,7 +193,8 @@ class RunFolder:
     ) -> None:
         if self._lock is None:
             return
-        if isinstance(error, ZeroCoderError) and self.checkpoint is None and not self._has_learnt():
+        undone = isinstance(error, ZeroCoderError | KeyboardInterrupt)
+        if undone and self.checkpoint is None and not self._has_learnt():
             self._discard()
         os.close(self._lock)
 
@@ -273,6 +273,11 @@ def _git() -> dict[str, Any] | None:
         return None
 
 
+def _experiment(config: Config) -> Path:
+    """The folder of an experiment's runs."""
+    return Path(config.trainer.root).expanduser() / config.experiment
+
+
 def _fresh(experiment: Path, stamp: str) -> Path:
     experiment.mkdir(parents=True, exist_ok=True)
     for n in range(1000):
@@ -307,6 +312,18 @@ def _point_latest(experiment: Path, name: str) -> None:
 
 def _checkpoints(folder: Path) -> list[Path]:
     return sorted((folder / "checkpoints").glob("step_*"))
+
+
+def _last_with_checkpoint(latest: Path) -> Path:
+    """`latest`; where that was stopped before its first checkpoint, the newest run before it that has one, if any."""
+    if _checkpoints(latest):
+        return latest
+    for run in sorted(latest.parent.iterdir(), reverse=True):
+        if run.name < latest.name and _checkpoints(run) and not run.is_symlink():
+            os.close(lock(latest))  # refuses one that is at work: it may be about to write its first checkpoint
+            say(f"{latest} ended before its first checkpoint; continuing {run}, the newest run before it that has one")
+            return run
+    return latest
 
 
 def _newest_complete(folder: Path) -> Path | None:

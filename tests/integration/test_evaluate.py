@@ -109,6 +109,7 @@ def test_two_models_side_by_side_on_a_users_problems(workplace: Path) -> None:
         (["model.path=./no-template"], "its tokenizer has no chat template"),
         (["model.path=./tiny-0", "output=tiny-0"], "output=tiny-0 exists already"),
         (["model.path=./tiny-0", "output=problems.jsonl/out"], "problems.jsonl is no folder"),
+        (["model.path=./tiny-0", "output=/proc/x"], "output=/proc/x: /proc is no folder that can be written to"),
         (["model.path=./tiny-0", "limits=3"], "unknown key 'limits'; did you mean 'limit'?"),
         (["rescore=tiny-0"], "rescore=tiny-0 holds no answers of an evaluation"),
         (["answers=problems.jsonl"], 'problems.jsonl:1: the field "problem" must be a problem\'s id, got null'),

@@ -165,6 +165,8 @@ def test_ctrl_c_leaves_a_resumable_checkpoint_and_no_child(user: User) -> None:
         (["model.path=./nowhere"], "nowhere"),
         (["data.batch_size=999"], "data.batch_size=999 is larger than"),
         (["data.tau=9"], "data.tau"),
+        (["data.cache=/proc/x"], "data.cache=/proc/x: /proc is no folder"),
+        (["callbacks.extra=[{_target_: nope.X}]"], "callbacks.extra[0]: nope.X cannot be made"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_2(user: User, args: list[str], message: str) -> None:

@@ -52,6 +52,13 @@ def test_runs_are_lighter_than_the_default_unless_told(tmp_path: Path) -> None:
     assert sizes(3, "data.batch_size=4") == (4, 3)
 
 
+def test_a_plan_says_what_all_its_runs_are_told(tmp_path: Path) -> None:
+    """As it is: what was typed wins over what makes the runs lighter, and is there once."""
+    made = planning.make_plan(tmp_path, [0], 3, ["data.batch_size=4", "data.limit=40"], None)
+    assert made.extra == ("data.batch_size=4", "trainer.max_steps=3", "algorithm.learning_rate=1.5e-4", "data.limit=40")
+    assert planning.make_plan(tmp_path, [0], None, [], None).extra == planning.LIGHTER
+
+
 def test_checkpoints_are_evaluated_by_answers_sampled_as_in_training(tmp_path: Path) -> None:
     made = planning.make_plan(tmp_path, [0], None, ["rollout.solutions=6", "rollout.temperature=0.9"], None)
     evaluation = load_evaluation(made.evaluation)
@@ -142,6 +149,30 @@ def test_mistakes_are_told_in_one_line(argv: list[str], said: str, tmp_path: Pat
     with pytest.raises(ZeroCoderError) as error:
         main([*argv, "--root", str(tmp_path / "runs")])
     assert said in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["--root", "file"], "--root file: {}/file is no folder that can be written to"),
+        (["--root", "file/x"], "--root file/x: {}/file is no folder that can be written to"),
+        (["--root", "/proc/x"], "--root /proc/x: /proc is no folder that can be written to"),
+        (["--out", "/proc/x/y.md"], "--out /proc/x/y.md: /proc is no folder that can be written to"),
+        (["--out", "folder"], "folder is a folder: give the name of a file"),
+        (["--out", "file/y.md"], "--out file/y.md: {}/file is no folder that can be written to"),
+    ],
+)
+@pytest.mark.parametrize("plan", [["--plan"], []])
+def test_places_that_cannot_be_written_are_told_before_anything_runs(
+    argv: list[str], said: str, plan: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(ZeroCoderError) as error:
+        main([*plan, "--only", "base", *argv])
+    assert said.format(tmp_path) in str(error.value)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "folder"]
 
 
 def test_the_default_page_is_that_of_the_docs() -> None:

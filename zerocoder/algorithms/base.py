@@ -46,6 +46,8 @@ class Algorithm:
     """What it is rewarded by beside execution."""
     turns: ClassVar[tuple[Role, ...]] = tuple(Role)
     """The roles that learn, step by step, over and over."""
+    keeps: ClassVar[bool] = False
+    """Whether `prepare` keeps in data.cache what it makes."""
 
     def prepare(
         self, problems: Sequence[Problem], policy: PreTrainedModel, sampler: Sampler, cache: Path, world: World

@@ -48,6 +48,7 @@ class Offline(Algorithm):
     selects: ClassVar[bool] = False
     labels: ClassVar[Labels] = Labels.NONE
     turns: ClassVar[tuple[Role, ...]] = (Role.CODER,)
+    keeps: ClassVar[bool] = True
 
     fixed: dict[str, TestCase | None] = field(init=False, repr=False, default_factory=dict)
     """By problem id, the tests of the greedy answer; None where it did not parse."""

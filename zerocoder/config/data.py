@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from zerocoder.config.rules import require, require_one_of
+from zerocoder.files import user_cache
 
 DECONTAMINATE = ("drop", "report", "off")
 
@@ -45,3 +47,8 @@ class DataConfig:
         for key in ("limit", "heldout_limit"):
             value = getattr(self, key)
             require(value is None or value > 0, f"data.{key}", "> 0 or null", value)
+
+    @property
+    def cache_folder(self) -> Path:
+        """Where what the initial policy was asked once is kept, for later runs."""
+        return user_cache() if self.cache is None else Path(self.cache).expanduser()

@@ -75,7 +75,7 @@ class TrainerConfig:
     threads: int | None = None
     """CPU threads of torch; null lets torch choose."""
     resume: str | None = None
-    """`latest` (newest run of this experiment) or a run or checkpoint folder to continue."""
+    """`latest` (this experiment's newest run that has a checkpoint) or a run or checkpoint folder to continue."""
     root: str = "runs"
     """Run folders are made under <root>/<experiment>/."""
     evaluate: bool = True

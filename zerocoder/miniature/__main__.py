@@ -14,6 +14,7 @@ from pathlib import Path
 from zerocoder.compose import quoted
 from zerocoder.console import say
 from zerocoder.exits import exit_with
+from zerocoder.files import check_target, require_writable
 from zerocoder.miniature.pace import Pace, Used, in_words, left
 from zerocoder.miniature.plan import BASE, SCRIPTS, SETTINGS, Plan, Run, make_plan
 from zerocoder.miniature.runner import Job, Runner
@@ -32,9 +33,8 @@ exit codes: 0 everything ran; 1 something did not, and the page has the rest; 2 
 
 def main(argv: Sequence[str]) -> int:
     chosen = parse(argv)
-    tried = chosen.steps is not None or chosen.problems is not None or bool(chosen.overrides)
+    page = writable_page(chosen)
     plan = make_plan(Path(chosen.root), chosen.seeds, chosen.steps, chosen.overrides, chosen.problems)
-    page = Path(chosen.out) if chosen.out else (plan.root / "miniature.md" if tried else PAGE)
     runs = [run for run in plan.runs if not chosen.only or set(run.settings) & set(chosen.only)]
     if chosen.plan:
         show(plan, runs, chosen.jobs)
@@ -57,6 +57,16 @@ def main(argv: Sequence[str]) -> int:
     for failure in runner.failures:
         say(f"failed: {failure.line()}")
     return 1 if runner.failures else 0
+
+
+def writable_page(chosen: argparse.Namespace) -> Path:
+    """The page's file. Raises ZeroCoderError where it or the runs could not be written: the page is, hours later."""
+    tried = chosen.steps is not None or chosen.problems is not None or bool(chosen.overrides)
+    page = Path(chosen.out) if chosen.out else (Path(chosen.root, "miniature.md") if tried else PAGE)
+    require_writable(chosen.root, f"--root {chosen.root}")
+    check_target(page)
+    require_writable(page.parent, f"--out {page}")
+    return page
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:

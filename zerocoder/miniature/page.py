@@ -17,7 +17,7 @@ from zerocoder.miniature.evidence import Left, read
 from zerocoder.miniature.figures import draw
 from zerocoder.miniature.findings import PAPER, Finding, findings
 from zerocoder.miniature.pace import in_words
-from zerocoder.miniature.plan import LIGHTER, Plan
+from zerocoder.miniature.plan import Plan
 from zerocoder.miniature.scores import PASS, RESAMPLES
 from zerocoder.miniature.statistics import LEVEL, SMALL, Verdict
 from zerocoder.miniature.tables import parts_table, table_1, table_2, table_3, table_4, table_5, verdicts_table
@@ -48,7 +48,7 @@ def _head(plan: Plan, left: Left) -> list[str]:
         f"The experiments of sections 5.1 to 5.3 ({citation()}) with `model.path={plan.model}` on the built-in "
         f"problems: {len(plan.runs)} training runs with the seeds {', '.join(map(str, plan.seeds))}, of "
         f"{' or '.join(map(str, steps))} steps each; settings that several tables share are run once. They are lighter "
-        f"than the default run (`{' '.join(LIGHTER)}`). Every last "
+        f"than the default run (`{' '.join(plan.extra)}`). Every last "
         f"checkpoint and the initial policy answer the test split ({problems}) {plan.answers} times in each role, "
         "sampled as in training, after all training: of so few problems, a few decide where each has a single greedy "
         "answer, as in the paper. "

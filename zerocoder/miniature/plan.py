@@ -135,6 +135,7 @@ class Plan:
     evaluation_digest: str
     root: Path
     problems: Mapping[str, int]  # difficulty -> held-out problems, the easiest first
+    extra: tuple[str, ...]  # overrides of every run whose setting says nothing else; each key once, as it holds
 
     def run(self, setting: str, seed: int) -> Run:
         return next(r for r in self.runs if setting in r.settings and r.seed == seed)
@@ -177,6 +178,7 @@ def make_plan(root: Path, seeds: Sequence[int], steps: int | None, overrides: Se
         _digest([to_dict(load_evaluation(evaluation)), [asdict(problem) for problem in problems]]),
         root,
         {name: counts[name] for name in sorted(counts, key=lambda name: (_EASIEST_FIRST.find(name), name))},
+        tuple({override.partition("=")[0]: override for override in extra}.values()),
     )
 
 
