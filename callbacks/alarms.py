@@ -114,24 +114,25 @@ def parting(role: Role, credits: Sequence[Credit], window: int) -> Alarm | None:
     """Reward and truth part: over the last `window` own steps of `role`, against any window before.
 
     The reward has risen by more than noise, less than a third of that rise is real, and of what is rewarded clearly
-    less is right.
+    less is right; where nothing was rewarded before, less than a third of it.
     """
     columns = np.array([(c.paid, c.right, c.precision) for c in credits], dtype=np.float64).reshape(-1, 3).T
     last = len(credits) - window
     for start in range(last - window, -1, -window):  # the latest window that tells it
         paid, right, precision = (Change.of(c[start : start + window], c[last:]) for c in columns)
-        if (
-            paid.rises(LEAST_RISE, SURE_RISE)
-            and right.rise < REAL_SHARE * paid.rise
-            and precision.falls(LEAST_LOSS, SURE_LOSS)
-        ):
+        of_paid = columns[2][last:][~np.isnan(columns[2][last:])]
+        if np.isnan(precision.rise):
+            less_is_right, then = len(of_paid) > 1 and of_paid.mean() < REAL_SHARE, "hardly anything was"
+        else:
+            less_is_right, then = precision.falls(LEAST_LOSS, SURE_LOSS), f"{precision.before:.0%}"
+        if paid.rises(LEAST_RISE, SURE_RISE) and right.rise < REAL_SHARE * paid.rise and less_is_right:
             what = "programs" if role is Role.CODER else "tests"
             return Alarm(
                 f"parting_{role.value}",
                 f"the {role.value}'s reward and the truth part: over its last {window} steps {paid.now:.0%} of the "
                 f"{what} were rewarded and {right.now:.0%} are right, over its steps from {credits[start].step + 1} "
                 f"to {credits[start + window - 1].step + 1} {paid.before:.0%} and {right.before:.0%}; of what is "
-                f"rewarded {precision.now:.0%} is right, then {precision.before:.0%}. The roles may agree on something "
+                f"rewarded {of_paid.mean():.0%} is right, then {then}. The roles may agree on something "
                 "wrong (collusion), the policy may have found a way around the reward (reward hacking), or the "
                 "selector no longer fits the policy (drift): read samples.jsonl, look at selector/noise and "
                 "matrix/*, and compare with a checkpoint from before",

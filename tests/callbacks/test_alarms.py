@@ -80,6 +80,16 @@ def test_steps_that_paid_nothing_have_no_precision_and_spoil_none() -> None:
     assert parting(Role.CODER, [Credit(c.step, c.paid, c.right, math.nan) for c in run], W) is None
 
 
+def test_what_is_rewarded_out_of_nothing_must_be_right_in_part() -> None:
+    """From no consensus at all to one on something wrong: there is no precision to fall from."""
+    none = [Credit(n, 0.0, 0.0, math.nan) for n in range(W)]
+    for precision, told in ((0.0, True), (0.3, True), (0.5, False)):
+        run = [*none, *(Credit(W + n, 0.9 + d, 0.02, precision) for n, d in enumerate(WIGGLE))]
+        assert (parting(Role.CODER, run, W) is not None) is told
+    alarm = parting(Role.CODER, [*none, *(Credit(W + n, 0.9, 0.0, 0.0) for n in range(W))], W)
+    assert alarm is not None and "of what is rewarded 0% is right, then hardly anything was." in alarm.text
+
+
 def test_a_change_has_the_error_of_two_means() -> None:
     change = Change.of(np.array([0.0, 1.0, math.nan]), np.array([1.0, 3.0]))
     assert (change.before, change.now, change.rise) == (0.5, 2.0, 1.5)
