@@ -19,6 +19,7 @@ from zerocoder.miniature.statistics import (
     estimate,
     every,
     not_behind,
+    positive,
     some,
 )
 
@@ -60,6 +61,7 @@ def test_the_problems_share_is_the_variance_of_the_mean_over_the_seeds() -> None
 def test_one_seed_decides_nothing() -> None:
     found = estimate([30.0], [np.array([20.0, 40.0])])
     assert found.interval() is None
+    assert {positive(found), positive(None)} == {OPEN}
     judged = {rule(e, MARGIN) for rule in (alike, not_behind) for e in (found, None)}
     assert judged | {above(found), above(None)} == {OPEN}
 
@@ -98,6 +100,8 @@ def test_rules_on_a_vague_difference() -> None:
     assert above(Estimate((1.0, 1.0), 16.0)) is OPEN and alike(Estimate((1.0, 1.0), 16.0), MARGIN) is OPEN
     assert not_behind(Estimate((1.0, 1.0), 16.0), MARGIN) is OPEN
     assert above(Estimate((-0.5, -0.5), 1.0)) is NO  # below 1.5, hence below SMALL
+    assert positive(Estimate((-0.5, -0.5), 1.0)) is OPEN
+    assert (positive(Estimate((-3.0, -3.0), 1.0)), positive(Estimate((3.0, 3.0), 1.0))) == (NO, YES)
     assert above(Estimate((SMALL, SMALL), 1.44)) is OPEN
     assert alike(Estimate((1.0, 1.0), 1.0), MARGIN) is YES and not_behind(Estimate((1.0, 1.0), 1.0), MARGIN) is YES
 

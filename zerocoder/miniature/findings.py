@@ -25,6 +25,7 @@ from zerocoder.miniature.statistics import (
     estimate,
     every,
     not_behind,
+    positive,
     some,
 )
 from zerocoder.report.logs import Series
@@ -353,7 +354,7 @@ def verifier_dominates(evidence: Evidence) -> Finding:
     return _finding(
         "5.3", "Execution and mutation dominate the time of a step.",
         "together they take more than half of the time at work",
-        [Part("execution + mutation − half of the time", found, above(found))],
+        [Part("execution + mutation − half of the time", found, positive(found))],
     )  # fmt: skip
 
 
@@ -363,7 +364,7 @@ def cheap_calibration(evidence: Evidence) -> Finding:
     return _finding(
         "5.3", "Calibration takes only a small fraction of the time of a step.",
         f"it takes less than {CHEAP:g} % of the time at work",
-        [Part(f"{CHEAP:g} % − calibration", found, above(found))],
+        [Part(f"{CHEAP:g} % − calibration", found, positive(found))],
     )  # fmt: skip
 
 

@@ -91,6 +91,11 @@ def above(found: Estimate | None, among: Among = ALONE) -> Verdict:
     return _judged(found, among, lambda low, high: low > 0, lambda low, high: high < SMALL)
 
 
+def positive(found: Estimate | None, among: Among = ALONE) -> Verdict:
+    """ "It is on this side of the line": of a share and the line it is compared with, for which no rest is small."""
+    return _judged(found, among, lambda low, high: low > 0, lambda low, high: high < 0)
+
+
 def not_behind(found: Estimate | None, margin: float, among: Among = ALONE) -> Verdict:
     """ "It is comparable or better": the difference is above -margin for certain, below it for certain, or open."""
     return _judged(found, among, lambda low, high: low > -margin, lambda low, high: high < -margin)
