@@ -45,7 +45,8 @@ def noise(left: Left) -> Figure | None:
         groups = {TITLES[name]: list(left.logs[name].values()) for name in ("dyb4", *names)}
         plots.plot_selection_noise(place, groups)
         place.set_title(title)
-        place.legend(*plots.group_keys(groups, [label for label, runs in groups.items() if runs]), fontsize=7)
+        keys = plots.group_keys(groups, [label for label, runs in groups.items() if runs])
+        place.legend(*keys, fontsize=7, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.18))
     return figure
 
 
@@ -60,7 +61,7 @@ def filter_and_labels(left: Left) -> Figure | None:
             _over(place, left, names, column, style.colour(number))
         place.set_xticks(range(len(names)), [str(n) for n in names])
         place.set(xlabel=title, ylabel="%")
-        place.legend()
+    style.legend(figure, *axes[0].get_legend_handles_labels())
     return figure
 
 

@@ -85,7 +85,7 @@ def _verdicts(found: Sequence[Finding]) -> list[str]:
     summary = ", ".join(f"{counts[verdict]} {verdict}" for verdict in Verdict)
     return [
         "## The paper's findings",
-        f"{summary}. The rules were fixed before the results were there; the numbers are at the end of the page.",
+        f"{summary}. The rules are those of `zerocoder/miniature/findings.py`; the numbers are at the end of the page.",
         verdicts_table(found).strip(),
         f"**How they are judged.** A difference is the mean over seeds, each seed compared with itself. Its "
         f"{LEVEL:.0%} interval counts the noise between the seeds and that of the choice of problems (bootstrap, "
