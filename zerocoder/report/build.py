@@ -21,8 +21,7 @@ _HELDOUT = "Percent, before → after, and the change in points."
 _TIME = (
     "The parts and the last column are those of the paper's Table 5. RL training has the reference model's log-probs, "
     "the update and the engine's new weights in it; measuring the run itself (the labelled probe) is left out. Answers "
-    "to the calibration problems are sampled together with the step's own: where the log does not tell the two apart, "
-    "that sampling is booked under Rollout, not under Calibration."
+    "to the calibration problems are sampled together with the step's own; their share of the tokens is Calibration's."
 )
 
 
