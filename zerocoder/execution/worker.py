@@ -57,6 +57,7 @@ class Worker:
         finally:
             theirs.close()
         self._inbox = FrameBuffer(_MAX_ANSWER)
+        self._chunk = memoryview(bytearray(1 << 16))  # one for all reads: large ones made anew leave holes in the heap
         self._num_sent = 0
         self._unanswered: deque[int] = deque()  # numbers of requests
         self.isolation = ""  # known when it is ready
@@ -133,14 +134,14 @@ class Worker:
         """Takes in what has arrived; False where nothing has. Raises WorkerDied."""
         try:
             self._socket.setblocking(False)
-            data = self._socket.recv(1 << 18)
+            size = self._socket.recv_into(self._chunk)
         except BlockingIOError:
             return False
         except OSError as error:
             raise WorkerDied("a worker's connection broke") from error
-        if not data:
+        if not size:
             raise WorkerDied("a worker ended")
-        self._inbox.feed(data)
+        self._inbox.feed(self._chunk[:size])
         return True
 
     def kill(self) -> None:

@@ -24,7 +24,7 @@ class FrameBuffer:
         self._cap = cap
         self._data = bytearray()
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: bytes | memoryview) -> None:
         self._data += data
 
     def next(self) -> bytes | None:
