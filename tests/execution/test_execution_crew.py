@@ -51,6 +51,13 @@ def left(worker: Worker) -> set[int]:
     return set(forked(worker.pid))
 
 
+def test_with_a_process_for_each_test_the_next_problem_finds_none(worker: Worker) -> None:
+    """But the planner, which runs nothing; not the judge of a sealed test either."""
+    limits = Limits(state="process")
+    first, second = (run(worker, SEALED, [f"{JUDGED}\nn = {n}"], limits) for n in range(2))
+    assert len(first & second) == 1 < len(first)
+
+
 def test_sealed_programs_and_tests_of_the_next_problem_find_their_processes(worker: Worker) -> None:
     planner = run(worker, [], [LITERAL]) | run(worker, SEALED[:1], [])
     first = run(worker, SEALED, [LITERAL, JUDGED])

@@ -642,6 +642,8 @@ def test_patterns_that_one_compiled_are_new_to_the_next(matrix: RunMatrix) -> No
     """The module would find them by flags that are equal and that it takes from nobody."""
     program = "import re\ndef f(x): return bool(re.compile('a', {}).match(x))"
     assert matrix([program.format("2"), program.format("2.0")], ["assert f('A')"]) == [["PASS"], ["ERROR"]]
+    test = "import re\ntry:\n    re.compile('a', {})\nfinally:\n    assert f(1) == 1"  # of judges likewise
+    assert matrix(["def f(x): return x"], [test.format("2"), test.format("2.0")]) == [["PASS", "ERROR"]]
 
 
 def planned(sealed_rows: list[bool], **options: bool) -> Progress:

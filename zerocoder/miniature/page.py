@@ -119,9 +119,10 @@ def _tables(plan: Plan, left: Left, drawn: Mapping[str, str]) -> list[str]:
         f"part of the calibration, which is {_how_often(left)} here and before every step in the paper.",
         table_5(left).strip(),
     ]  # fmt: skip
+    captions = _captions(left)
     for name, title in _FIGURES.items():
         parts.append(f"### {title}")
-        parts += _captions(left).get(name, [])
+        parts += captions.get(name, [])
         parts.append(f"![{title}]({drawn[name]})" if name in drawn else "Nothing has been logged for it yet.")
     return parts
 

@@ -49,7 +49,7 @@ class Crew:
     def begin(self, work: Work) -> None:
         """Turns to another problem."""
         for cell in list(self._judges):
-            if not self._is_sealed(cell):
+            if not self._may_share(cell):
                 self.drop_judge(cell)
         self._judges.clear()
         if work.allowance(0) != self._work.allowance(0):
@@ -93,7 +93,7 @@ class Crew:
         """The judge of a test, which has it."""
         if cell not in self._judges:
             allowance = self._work.allowance(_KEPT_CPU_SECONDS)
-            if not self._is_sealed(cell):
+            if not self._may_share(cell):
                 peer = Peer(self._server, zygote.Role.JUDGE, allowance, [])
             else:
                 seat = self._sealed_judge
@@ -107,21 +107,21 @@ class Crew:
 
     def part_with_judge(self, cell: int) -> None:
         """Ends the judge of a test that is not to meet the next program with it."""
-        if "import" in self._work.tests[cell][1] and not self._is_sealed(cell):
+        if "import" in self._work.tests[cell][1] and not self._may_share(cell):
             self.drop_judge(cell)
 
     def drop_judge(self, cell: int) -> None:
         """Ends the judge of a test, if there is one."""
-        if cell in self._judges and self._is_sealed(cell):
+        if cell in self._judges and self._may_share(cell):
             self._end_sealed_judge()
         elif (peer := self._judges.pop(cell, None)) is not None:
             peer.end()
 
     def _end_sealed_judge(self) -> None:
-        self._judges = {cell: peer for cell, peer in self._judges.items() if not self._is_sealed(cell)}
+        self._judges = {cell: peer for cell, peer in self._judges.items() if not self._may_share(cell)}
         self._sealed_judge.end()
 
-    def _is_sealed(self, cell: int) -> bool:
+    def _may_share(self, cell: int) -> bool:
         """Whether a test that a judge runs may share one with others."""
         kind, _, *rest = self._work.tests[cell]
         return kind == CODE and bool(rest[0]) and not self._work.process_each
