@@ -1,8 +1,9 @@
 """How busy many workers would be: the real scheduler, with the costs of a real step, on a simulated clock.
 
-`recorded` runs jobs on one real worker, task by task, and keeps what each task took and answered. `replay` hands the
-same tasks to any number of simulated workers in the order in which `zerocoder.execution.schedule` gives them out, the
-next one ahead while there is plenty, as `zerocoder.execution.driver` does; no program runs. The trainer's side is one
+`recorded` runs jobs on one real worker, task by task, and keeps what each plan and each program took and answered (of
+the programs of one task each the same share). `replay` hands the tasks to any number of simulated workers as
+`zerocoder.execution.schedule` makes them and in the order in which it gives them out, the next one ahead while there is
+plenty, as `zerocoder.execution.driver` does; no program runs. The trainer's side is one
 process that sends and takes in one message at a time: its work is measured while it is done for the replay (bookkeeping
 and the encoding of messages) and put on the clock too.
 """
@@ -28,14 +29,14 @@ from zerocoder.execution.worker import Worker
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one task of a worker took, in seconds, and answered."""
+    """What a plan, or a program on its tests, took of a worker, in seconds, and what the answer says of it."""
 
     seconds: float
     answer: Any
 
 
-Costs = list[dict[tuple[int, ...], list[Outcome]]]
-"""One mapping a job: from a task's rows (none: the plan) to its outcomes, one for each round."""
+Costs = list[dict[int | None, list[Outcome]]]
+"""One mapping a job: from a row (None: the plan) to its outcomes, one for each round."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Replay:
 def recorded(jobs: Sequence[Job], limits: Limits, isolation: str) -> Costs:
     """The outcomes of all tasks of some jobs, each measured on one warm worker."""
     costs: Costs = [{} for _ in jobs]
-    schedule = _opened(jobs, limits)
+    schedule = _opened(jobs, limits, 1)
     worker = Worker(isolation)
     try:
         worker.wait_ready()
@@ -64,7 +65,10 @@ def recorded(jobs: Sequence[Job], limits: Limits, isolation: str) -> Costs:
             start = time.perf_counter()
             worker.send(schedule.request(task, worker.held))
             answer = answered(worker)
-            costs[task.job].setdefault(_key(task), []).append(Outcome(time.perf_counter() - start, answer))
+            reached = {None: answer} if task.rows is None else dict(zip(task.rows, answer, strict=False))
+            seconds = (time.perf_counter() - start) / len(reached)
+            for row, said in reached.items():
+                costs[task.job].setdefault(row, []).append(Outcome(seconds, said))
             worker.held = worker.held if task.rows is None else task.job
             schedule.finish(task, answer)
     finally:
@@ -90,8 +94,8 @@ class _Simulated:
 
 def replay(jobs: Sequence[Job], limits: Limits, costs: Costs, num_workers: int) -> Replay:
     """The jobs, whose outcomes are known, on `num_workers` simulated workers, handed out as the driver does it."""
-    schedule = _opened(jobs, limits)
-    outcomes = [{key: iter(rounds) for key, rounds in job.items()} for job in costs]
+    schedule = _opened(jobs, limits, num_workers)
+    outcomes = [{row: iter(rounds) for row, rounds in job.items()} for job in costs]
     workers = [_Simulated() for _ in range(num_workers)]
     running: list[tuple[float, int, _Simulated, Task, Any]] = []  # a heap: when it ends
     numbers = itertools.count()  # no two entries are compared further
@@ -118,10 +122,11 @@ def replay(jobs: Sequence[Job], limits: Limits, costs: Costs, num_workers: int) 
                     if (task := schedule.next_task(worker.held)) is None:
                         return
                     marshal.dumps(schedule.request(task, worker.held))
-                outcome = next(outcomes[task.job][_key(task)])
-                busy += outcome.seconds
-                end = worker.take(task, now, outcome.seconds)
-                heapq.heappush(running, (end, next(numbers), worker, task, outcome.answer))
+                parts = [next(outcomes[task.job][row]) for row in (task.rows or [None])]
+                seconds = sum(part.seconds for part in parts)
+                busy += seconds
+                answer = parts[0].answer if task.rows is None else [part.answer for part in parts]
+                heapq.heappush(running, (worker.take(task, now, seconds), next(numbers), worker, task, answer))
 
     while not schedule.idle:
         hand_out()
@@ -138,23 +143,18 @@ def replay(jobs: Sequence[Job], limits: Limits, costs: Costs, num_workers: int) 
     return Replay(num_workers, now, busy, trainer)
 
 
-def _opened(jobs: Sequence[Job], limits: Limits) -> Schedule:
+def _opened(jobs: Sequence[Job], limits: Limits, num_workers: int) -> Schedule:
     """A schedule in which a job's number is its index."""
-    schedule = Schedule()
+    schedule = Schedule(num_workers)
     for job in jobs:
         schedule.add(Progress(job, limits, None, ""))
     return schedule
-
-
-def _key(task: Task) -> tuple[int, ...]:
-    return () if task.rows is None else tuple(task.rows)
 
 
 def answered(worker: Worker) -> Any:
     """Waits for a worker's next answer."""
     with selectors.DefaultSelector() as selector:
         selector.register(worker, selectors.EVENT_READ)
-        while True:
+        while (answer := worker.receive()) is ...:  # it may have come with the one before
             selector.select()
-            if (answer := worker.receive()) is not ...:
-                return answer
+        return answer

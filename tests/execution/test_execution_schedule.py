@@ -133,6 +133,49 @@ def test_what_a_worker_did_not_reach_is_handed_out_again_to_two() -> None:
     assert (progress.matrix == Verdict.PASS).all()
 
 
+def planned(schedule: Schedule, num_programs: int) -> None:
+    """Finishes the next job's plan: all programs are different, and may share a process."""
+    task = take(schedule)
+    assert task.rows is None
+    programs = {"groups": list(range(num_programs)), "codes": [None] * num_programs,
+                "sealed": [True] * num_programs, "watched": [False] * num_programs}  # fmt: skip
+    schedule.finish(task, {"programs": programs, "tests": {"groups": [0, 1], "plans": [None, None]}})
+
+
+def test_the_last_programs_are_shared_out_in_smaller_and_smaller_parts() -> None:
+    schedule = Schedule(num_workers=2)
+    numbers = [schedule.add(opened(job(8))) for _ in range(4)]
+    for _ in numbers:
+        planned(schedule, 8)
+    whole, half, quarters = list(range(8)), [[0, 1, 2, 3], [4, 5, 6, 7]], [[4, 5], [6, 7]]
+    tasks = [take(schedule) for _ in range(8)]
+    assert [(task.job, task.rows) for task in tasks] == [
+        *[(number, whole) for number in numbers[:2]],  # two others wait, one for each worker
+        (numbers[2], half[0]),  # one does
+        *[(numbers[2], part) for part in quarters],
+        (numbers[3], half[0]),
+        *[(numbers[3], part) for part in quarters],
+    ]
+    done = []
+    for task in tasks:
+        passed(schedule, task)
+        done.append([number for number, _ in schedule.take_done()])
+    assert done == [[0], [1], [], [], [2], [], [], [3]]  # each with its last part
+    assert schedule.idle
+
+
+def test_a_worker_by_itself_a_family_and_two_programs_stay_whole() -> None:
+    for schedule, work in (
+        (Schedule(num_workers=1), job(8)),
+        (Schedule(num_workers=4), replace(job(8), family=True)),
+        (Schedule(num_workers=4), job(2)),
+    ):
+        schedule.add(opened(work))
+        planned(schedule, len(work.programs))
+        assert take(schedule).rows == list(range(len(work.programs)))
+        assert schedule.next_task(None) is None
+
+
 def test_what_a_lost_worker_had_not_begun_is_handed_out_again_as_it_was() -> None:
     schedule = Schedule()
     number = schedule.add(opened(job(2)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 import importlib
+import re
 from dataclasses import replace
 
 import pytest
@@ -93,6 +94,11 @@ def f(x): return c.deepcopy(A(x)).x + clone([c.copy(y) for y in x])
 ---
 def g(x): yield from (y for y in x)
 def f(x): return list(g(x))
+---
+import nowhere_to_be_found, nowhere_to_be_found.at_all as np
+from nowhere_to_be_found import *
+from nowhere_to_be_found.at_all import array as f
+def f(x): return np.array(x)
 """
 
 UNSEALED = """
@@ -449,6 +455,29 @@ def f(x): return copy.error(x)
 class A:
     def close(self): return 1
 def f(x): yield from x
+---
+import os.nowhere_to_be_found
+---
+import nowhere_to_be_found, os
+---
+import __main__
+---
+import solution
+---
+from solution import f
+---
+import test
+---
+from .nowhere_to_be_found import f
+---
+from nowhere_to_be_found import *
+def f(x): return x.__class__
+---
+import nowhere_to_be_found as t
+t.y = 1
+---
+import nowhere_to_be_found as type
+def f(x): return type("A", (), {})
 """
 
 
@@ -479,8 +508,20 @@ def test_one_thing_that_could_last_is_enough(source: str, harm: str) -> None:
 
 @pytest.mark.parametrize("source", sources(SEALED) + sources(UNSEALED))
 def test_all_nodes_are_those_of_ast_walk(source: str) -> None:
-    walked = [node for node in ast.walk(ast.parse(source)) if not isinstance(node, sealed._SYMBOLS)]
+    symbols = (ast.expr_context, ast.boolop, ast.operator, ast.unaryop, ast.cmpop)
+    walked = [node for node in ast.walk(ast.parse(source)) if not isinstance(node, symbols)]
     assert sorted(map(ast.dump, nodes(source))) == sorted(map(ast.dump, walked))
+
+
+def test_no_field_that_is_passed_over_holds_a_node() -> None:
+    """By the grammar of the syntax tree, which is in the docstrings of its classes."""
+    plain = {"identifier", "int", "string", "constant"}
+    symbols = {"expr_context", "boolop", "operator", "unaryop", "cmpop"}
+    kinds = [kind for kind in vars(ast).values() if isinstance(kind, type) and issubclass(kind, ast.AST)]
+    fields = {f for kind in kinds for f in re.findall(r"(\w+)[*?]? (\w+)(?=[,)])", kind.__doc__ or "")}
+    assert ("expr", "value") in fields and ("cmpop", "ops") in fields
+    assert not [name for kind, name in fields if name in sealed._HOLDING_NONE and kind not in plain | symbols]
+    assert not [name for kind, name in fields if name not in sealed._HOLDING_NONE and kind in symbols]
 
 
 def test_modules_offer_what_is_listed_and_none_of_it_is_hidden() -> None:
@@ -533,6 +574,23 @@ def test_each_has_all_of_the_memory(matrix: RunMatrix) -> None:
     programs = [hungry, hungry + " + 0", circles, hungry + " + 0 + 0"]
     limits = Limits(cpu_seconds=1, cpu_floor=0.5, memory_mb=200)
     assert matrix(programs, ["assert f(1) == 150", "assert f(2) in [150, 151]"], limits=limits) == [["PASS"] * 2] * 4
+
+
+def test_what_is_not_installed_is_missed_by_each_that_wants_it(matrix: RunMatrix) -> None:
+    """Whether it says so or does without, and alone or after another."""
+    wants = "import nowhere_to_be_found as np\ndef f(x): return np.array([x])[0]"
+    without = "try:\n    import nowhere_to_be_found as np\nexcept ImportError:\n    np = None\ndef f(x): return {} if np else x"
+    late = "def f(x):\n    from nowhere_to_be_found import array\n    return x"
+    programs = [wants, without.format("0"), late, without.format("1"), wants + " + 0", "def f(x): return x"]
+    right, wrong = ["PASS"] * 2, ["ERROR"] * 2
+    assert matrix(programs, ["assert f(3) == 3", "assert f(4) == 4"]) == [wrong, right, wrong, right, wrong, right]
+
+
+def test_a_module_that_is_there_in_the_sandbox_is_no_missing_one(matrix: RunMatrix) -> None:
+    """What one program does to it reaches no other."""
+    spoiler = "import colorsys\ncolorsys.rgb_to_hsv = None\ndef f(x): return x"
+    user = "import colorsys\ndef f(x): return x if callable(colorsys.rgb_to_hsv) else None"
+    assert matrix([spoiler, user, user + " + 0"], ["assert f(3) == 3"]) == [["PASS"]] * 3
 
 
 def test_one_that_ends_the_process_takes_no_other_along(matrix: RunMatrix) -> None:

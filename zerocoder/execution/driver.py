@@ -51,7 +51,7 @@ class Driver:
         self._start = start
         self._cache = cache
         self._salt = salt
-        self._schedule = Schedule()
+        self._schedule = Schedule(num_workers)
         self._futures: dict[int, Result] = {}
         self._busy: dict[Worker, deque[Task]] = {}  # what each holds: one that it is on, others that wait
         self._deadlines: dict[Worker, float] = {}  # of these workers, the moment each counts as hung

@@ -16,7 +16,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, as_completed
+from concurrent.futures import FIRST_EXCEPTION, Future, as_completed, wait
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -85,9 +85,11 @@ class FutureExecutor(Executor):
         try:
             for index, job in enumerate(jobs):
                 indices[self.submit(job)] = index
-            for future in as_completed(indices):
-                future.result()
-                if on_done is not None:
+            if on_done is None:
+                wait(indices, return_when=FIRST_EXCEPTION)  # wakes this thread once
+            else:
+                for future in as_completed(indices):
+                    future.result()
                     on_done(indices[future])
             return [future.result() for future in indices]
         finally:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from zerocoder.execution.progress import Progress
@@ -17,6 +17,7 @@ from zerocoder.execution.sandbox.peer import longest_wall_seconds
 from zerocoder.execution.sandbox.scriptcell import CHECKER_CPU_SECONDS
 
 _MAX_ATTEMPTS = 2
+_LEAST_ROWS = 2  # of a task that others could have more of: each message has its price
 _PATIENCE_SECONDS = 60.0  # what a worker may take on top of its budgets before it counts as hung
 
 
@@ -33,7 +34,8 @@ class Task:
 class Schedule:
     """Jobs that come and go; each has a number of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, num_workers: int = 1) -> None:
+        self._num_workers = num_workers
         self._numbers = itertools.count()
         self._jobs: dict[int, Progress] = {}
         self._unplanned: deque[Task] = deque()
@@ -86,9 +88,24 @@ class Schedule:
         assert job is not None
         tasks = self._rows[job]
         task = tasks.popleft()
+        if rest := self._kept_for_others(task):
+            tasks.appendleft(rest)
         if not tasks:
             del self._rows[job]
         return task
+
+    def _kept_for_others(self, task: Task) -> Task | None:
+        """Half of a task, where other workers would soon find nothing to do; a family stays in its process."""
+        assert task.rows is not None
+        if self._num_workers == 1 or len(task.rows) < 2 * _LEAST_ROWS or self._jobs[task.job].family:
+            return None
+        if self.has_waiting(self._num_workers):
+            return None
+        half = (len(task.rows) + 1) // 2
+        rest = replace(task, rows=task.rows[half:])
+        task.rows = task.rows[:half]
+        self._num_left[task.job] += 1
+        return rest
 
     def has_waiting(self, number: int) -> bool:
         """Whether at least so many tasks are not handed out."""

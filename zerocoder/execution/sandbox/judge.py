@@ -15,7 +15,7 @@ import marshal
 import re
 from typing import Any
 
-from . import codec, runner
+from . import codec, runner, sealed
 from .verdict import Verdict
 from .wire import FrameStream
 
@@ -68,7 +68,7 @@ def _round(code: Any, entry: str, remote: _Remote) -> Verdict:
         return Verdict.ERROR
     runner.reset_interpreter()
     re.purge()
-    namespace = _TestNamespace(runner.fresh_module("test"))
+    namespace = _TestNamespace(runner.fresh_module(sealed.TEST_MODULE))
     namespace.entry, namespace.remote = entry, remote.call
     dict.__setitem__(namespace, entry, remote.call)
     try:

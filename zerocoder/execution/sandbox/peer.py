@@ -14,9 +14,10 @@ import os
 import select
 import signal
 import socket
+import struct
 import time
 
-from . import endless, zygote
+from . import clocks, endless, zygote
 from .homecore import TURN_MILLISECONDS
 from .wire import FrameBuffer, Oversized, framed
 
@@ -26,6 +27,7 @@ _ASLEEP_FACTOR = 8.0  # less than one part in this many of a core is sleep
 _PROBE_SECONDS = 0.02
 _MAX_SLOWDOWN = 64.0
 _CHUNK = 1 << 16
+_ONE_TURN = struct.pack("ll", 0, 1000 * TURN_MILLISECONDS)  # a timeval
 _STATUS_PAUSE = 0.001
 _LOOK_AGAIN = 4  # times as late as the last look, and so on
 
@@ -61,14 +63,14 @@ class Budget:
 
     def __init__(self, pids: list[int], cpu_seconds: float, patience: float | None = None) -> None:
         self.cpu_seconds = cpu_seconds
-        self._clocks = [(_cpu_clock(pid), _read_clock(_cpu_clock(pid))) for pid in pids]
+        self._clocks = [(clock, clocks.read(clock)) for clock in map(clocks.cpu_clock, pids)]
         self._start = time.monotonic()
         self._given_patience = patience_seconds(cpu_seconds) if patience is None else patience
         self._patience = self._given_patience
 
     def left(self) -> float:
         """Seconds that may pass until the budget can be spent at the earliest. Raises Late when it is."""
-        used = [_read_clock(clock) - start for clock, start in self._clocks]
+        used = [clocks.read(clock) - start for clock, start in self._clocks]
         cpu_left = self.cpu_seconds - max(used)
         if cpu_left <= 0:
             raise Late(for_good=False)
@@ -85,7 +87,7 @@ class Budget:
 
     def used_micros(self) -> int:
         """Microseconds of CPU that the process that used most has used so far."""
-        return max(0, *(int(1e6 * (_read_clock(clock) - start)) for clock, start in self._clocks))
+        return max(0, *(int(1e6 * (clocks.read(clock) - start)) for clock, start in self._clocks))
 
     def poll_milliseconds(self) -> int:
         """`left`, rounded up to what `poll` takes."""
@@ -100,18 +102,6 @@ def _slowdown() -> float:
     return (time.monotonic() - wall_start) / used
 
 
-def _cpu_clock(pid: int) -> int:
-    """The clock id of a process' CPU time (Linux: see clock_getcpuclockid)."""
-    return ((~pid) << 3) | 2
-
-
-def _read_clock(clock: int) -> float:
-    try:
-        return time.clock_gettime(clock)
-    except OSError:  # the process ended, or this system has no such clocks: the wall clock decides
-        return 0.0
-
-
 class Peer:
     """One forked process and the channel to it."""
 
@@ -120,7 +110,7 @@ class Peer:
         self._server = server
         self._reaped = False
         self._socket, theirs = socket.socketpair()
-        self._socket.setblocking(False)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _ONE_TURN)
         self._inbox = FrameBuffer(allowance.output_bytes + 4096)
         self._outbox = bytearray()
         self._poll = select.poll()
@@ -146,19 +136,21 @@ class Peer:
     def receive(self, budget: Budget, watched: bool = False) -> bytes:
         """The next frame. Raises Late or Gone. `watched`: a runner that takes long is asked to look at its program."""
         wait = TURN_MILLISECONDS
+        one_turn = not self._outbox and 1000 * budget.cpu_seconds > wait  # most answers take one system call
         try:
             while (payload := self._inbox.next()) is None:
-                if not self._read():
-                    self._poll.modify(self._socket, select.POLLIN | (select.POLLOUT if self._outbox else 0))
-                    patience = budget.poll_milliseconds()
-                    events = self._poll.poll(min(patience, wait))
-                    if not events and patience > wait:
-                        self._server.core.spread()
-                        if watched:
-                            os.kill(self.pid, endless.SIGNAL)
-                        wait = _LOOK_AGAIN * wait if watched else patience
-                    if any(event & select.POLLOUT for _, event in events):
-                        self.flush()
+                if self._read(0 if one_turn else socket.MSG_DONTWAIT):
+                    continue
+                patience = budget.poll_milliseconds()
+                events = 0 if one_turn else self._events(min(patience, wait))
+                one_turn = False
+                if not events and patience > wait:
+                    self._server.core.spread()
+                    if watched:
+                        os.kill(self.pid, endless.SIGNAL)
+                    wait = _LOOK_AGAIN * wait if watched else patience
+                if events & select.POLLOUT:
+                    self.flush()
         except Oversized as error:
             raise Gone(ended=False) from error
         return payload
@@ -189,9 +181,15 @@ class Peer:
         """Closes the channel of a process that has already been reaped."""
         self._socket.close()
 
-    def _read(self) -> bool:
+    def _events(self, milliseconds: int) -> int:
+        """What the channel has become ready for after at most so long."""
+        self._poll.modify(self._socket, select.POLLIN | (select.POLLOUT if self._outbox else 0))
+        return next((event for _, event in self._poll.poll(milliseconds)), 0)
+
+    def _read(self, flags: int) -> bool:
+        """Takes in what has arrived. Waits for it, one turn at the most, unless told not to. Raises Gone."""
         try:
-            data = self._socket.recv(_CHUNK)
+            data = self._socket.recv(_CHUNK, flags)
         except BlockingIOError:
             return False
         except OSError as error:
@@ -205,7 +203,7 @@ class Peer:
         """Sends as much of the queue as fits now."""
         try:
             while self._outbox:
-                del self._outbox[: self._socket.send(self._outbox[:_CHUNK])]
+                del self._outbox[: self._socket.send(self._outbox[:_CHUNK], socket.MSG_DONTWAIT)]
         except BlockingIOError:
             pass
         except OSError:  # nobody listens any more: `receive` finds out

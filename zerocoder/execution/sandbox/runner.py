@@ -29,7 +29,7 @@ import sys
 import types
 from typing import Any
 
-from . import codec, endless
+from . import codec, endless, sealed
 from .wire import FrameStream
 
 PROGRAM, CALLS, REMOTE = b"P", b"C", b"R"
@@ -39,7 +39,6 @@ REMOTE_CELL = struct.Struct("<I?")  # number, and whether the namespace is to be
 _RECURSION_LIMIT = 1000
 _MAX_MESSAGE_CHARS = 2000
 _WARM_UP_CELLS = 64
-_MODULE = "solution"
 _RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 _SLACK_BYTES = 8 << 20  # what the interpreter keeps for itself after a while
 
@@ -68,7 +67,7 @@ def serve(stream: FrameStream, output_bytes: int) -> None:
         if kind == PROGRAM:
             if program is not None:
                 program = None
-                sys.modules.pop(_MODULE, None)
+                sys.modules.pop(sealed.PROGRAM_MODULE, None)
                 re.purge()  # it takes flags for known that it would refuse
                 gc.collect()
                 stream.write(FIT if room.is_all_there() else UNFIT)
@@ -103,7 +102,7 @@ def warm_up() -> None:
         program.cell(number, calls)
         program.remote(number, True, codec.dumps(((1,), {})))
         codec.loads(codec.dumps([1, (2, "b"), {"c": [None, True]}]), rich=True)
-    sys.modules.pop(_MODULE, None)
+    sys.modules.pop(sealed.PROGRAM_MODULE, None)
     re.purge()
 
 
@@ -200,7 +199,7 @@ class _Program:
         if self._broken is not None:
             raise self._broken
         reset_interpreter()
-        self._namespace = fresh_module(_MODULE)
+        self._namespace = fresh_module(sealed.PROGRAM_MODULE)
         if self._room.was_taken():
             gc.collect()  # what the last test left in circles may be most of the memory there is
         exec(self._code, self._namespace)

@@ -12,6 +12,9 @@ first argument; attributes are set on that alone. No other attribute is read tha
 nothing has but instances of such classes. Whatever could call a method on anything else would undo that, as a copy with
 a record of what is copied already, kept by the program, does: `copy` is for calls with one argument.
 
+Importing what is not there, as programs do that expect more to be installed, raises and binds no name, so it is as if
+it were not written. Whether it is there is asked where the program will run.
+
 This keeps programs of one problem apart from each other and nothing else: sealed or not, a program runs behind the same
 isolation and learns no expected value.
 """
@@ -23,6 +26,7 @@ import builtins
 import collections
 import functools
 import importlib
+import importlib.util
 import re
 import string
 import types
@@ -39,8 +43,19 @@ _TRANSPARENT = """
 """
 # And these, where a rule says so.
 _RULED = "Name Attribute Call Compare Try YieldFrom FunctionDef ClassDef arg AnnAssign"
-_SYMBOLS = (ast.expr_context, ast.boolop, ast.operator, ast.unaryop, ast.cmpop)
-_LEAVES = {ast.Name, ast.Constant}  # most of all nodes: nothing is in them but symbols
+PROGRAM_MODULE, TEST_MODULE = "solution", "test"
+"""What the namespaces of a program and of a test are registered as."""
+_LEAVES = {ast.Name, ast.Constant}  # most of all nodes: nothing is in them but how they are used
+_NO_NODES = (
+    "arg asname attr conversion ctx id is_async kind kwd_attrs level module name op ops rest simple type_comment"
+)
+_HOLDING_NONE = frozenset(_NO_NODES.split())
+"""Fields of nodes in which no other node is, or one that only says how a node is used (its context, an operator)."""
+_FIELDS = {
+    kind: tuple(name for name in kind._fields if name not in _HOLDING_NONE)
+    for kind in vars(ast).values()
+    if isinstance(kind, type) and issubclass(kind, ast.AST)
+}
 _KNOWN = frozenset(getattr(ast, name) for name in (_TRANSPARENT + _RULED).split())
 _BINDING = (ast.arg, ast.FunctionDef, ast.ExceptHandler, ast.Global, ast.Nonlocal)
 _LITERAL = (ast.Constant, ast.List, ast.Tuple, ast.Set, ast.Dict, ast.UnaryOp)
@@ -188,7 +203,9 @@ class _Names:
         return len(different) == sum(map(len, groups)) and not any(name.startswith("__") for name in different)
 
     def _module(self, name: str, alias: str) -> bool:
-        return (name in _MODULES or name == "typing") and self.modules.setdefault(alias, name) == name
+        if name in _MODULES or name == "typing":
+            return self.modules.setdefault(alias, name) == name
+        return _is_absent(name)
 
     def _members(self, module: str, aliases: list[ast.alias]) -> bool:
         names = [alias.name for alias in aliases]
@@ -200,9 +217,23 @@ class _Names:
             return _TYPING.issuperset(names)
         if names == ["*"]:
             self.others.update(_MODULES.get(module, ()))
-            return module in _STARRED
+            return module in _STARRED or _is_absent(module)
+        if module not in _MODULES:
+            return _is_absent(module)
         (self.copying if module == _COPYING else self.others).update(bound)
-        return _MODULES.get(module, frozenset()).issuperset(names)
+        return _MODULES[module].issuperset(names)
+
+
+def _is_absent(module: str) -> bool:
+    """Whether an import of it raises, having looked for it and done nothing else.
+
+    Takes the name in an absolute import statement.
+    """
+    package = module.partition(".")[0]
+    try:
+        return package not in (PROGRAM_MODULE, TEST_MODULE) and importlib.util.find_spec(package) is None
+    except (ImportError, ValueError):  # `__main__`, which has no spec, is there
+        return False
 
 
 def _bound(node: ast.AST) -> list[str]:
@@ -348,13 +379,14 @@ def all_nodes(tree: ast.AST) -> list[ast.AST]:
     """What `ast.walk` yields, sooner, but for what only says how a node is used (its context, an operator)."""
     nodes: list[ast.AST] = [tree]
     for node in nodes:
-        if type(node) in _LEAVES:
+        kind = type(node)
+        if kind in _LEAVES:
             continue
-        for name in node._fields:
+        for name in _FIELDS[kind]:
             value = getattr(node, name, None)
             if type(value) is list:
-                nodes += [item for item in value if isinstance(item, ast.AST) and not isinstance(item, _SYMBOLS)]
-            elif isinstance(value, ast.AST) and not isinstance(value, _SYMBOLS):
+                nodes += [item for item in value if isinstance(item, ast.AST)]
+            elif isinstance(value, ast.AST):
                 nodes.append(value)
     return nodes
 

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 
-from . import checker, endless, isolation, judge, planner, runner, script, seccomp, syscalls
+from . import checker, endless, isolation, judge, nowhere, planner, runner, script, seccomp, syscalls
 from .homecore import HomeCore
 from .wire import FrameStream
 
@@ -112,7 +112,8 @@ class Client:
 def serve(connection: socket.socket, level: isolation.Level, interpreter_bytes: int | None) -> None:
     """Never returns; ends when the warden does. `interpreter_bytes` of address space come on top of each allowance."""
     isolation.die_with_parent()
-    os.dup2(0, 2)  # /dev/null since the start: what programs print goes nowhere
+    os.dup2(0, 2)  # /dev/null since the start
+    nowhere.open_streams()
     signal.signal(endless.SIGNAL, signal.SIG_IGN)  # it may come before a runner is ready for it
     lid = None
     if level.seccomp:
