@@ -129,6 +129,8 @@ class Driver:
         while self._commands:
             command, _ = self._commands.popleft()
             command()
+            if len(self._busy) < len(self.workers):
+                break  # who has nothing to do does not wait until all jobs are taken in
         try:
             if not self._schedule.idle:
                 self._start_missing()

@@ -22,6 +22,7 @@ from typing import Any
 from . import codec
 from .expressions import FUNCTIONS, ITERATING, KEYWORDS, METHODS, TYPES, VIEWS, Evaluation, Expression, Kind
 from .parts import Call, mutable_parts, mutable_within, walk
+from .sealed import all_nodes
 
 ASSERT, LET = "assert", "let"
 _LOADS = "json.loads"  # what the name of that function means
@@ -86,6 +87,8 @@ class _Translation:
         if self._num_statements > _MAX_STATEMENTS:
             raise NotTranslated
         match statement:
+            case ast.Assert(test):  # as most are
+                self._assert(test)
             case ast.Pass() | ast.Expr(ast.Constant()):
                 pass
             case ast.Import(names) if all(alias.name == "math" for alias in names):
@@ -102,8 +105,6 @@ class _Translation:
                 self._let(name, self.expression(value))
             case ast.AnnAssign(ast.Name(name), ast.Name(kind), ast.expr() as value) if self._is_type(kind):
                 self._let(name, self.expression(value))
-            case ast.Assert(test):
-                self._assert(test)
             case ast.For(target, source, body, []):
                 self._loop(_target_names(target), source, body)
             case _:
@@ -153,7 +154,7 @@ class _Translation:
             constant = ast.literal_eval(node)
         except (ValueError, TypeError):
             return self._folded(self._translated(node))
-        if not self._in_arguments and any(_is_long(part) for part in ast.walk(node)):
+        if not self._in_arguments and any(map(_is_long, all_nodes(node))):
             raise NotTranslated
         return Kind.CONST, constant
 
@@ -293,8 +294,10 @@ class _Translation:
     def _compare(self, node: ast.Compare) -> Expression:
         operators = [_COMPARISONS[type(op)] for op in node.ops]
         left, first = self.expression(node.left), self.expression(node.comparators[0])
-        with self._without_calls():  # a chain stops where it is false
-            operands = [first, *self._all(node.comparators[1:])]
+        operands = [first]
+        if len(node.ops) > 1:
+            with self._without_calls():  # a chain stops where it is false
+                operands += self._all(node.comparators[1:])
         for name, operand, before in zip(operators, operands, [left, *operands], strict=False):
             if name in ("is", "is not") and not (_is_singleton(operand) or _is_singleton(before)):
                 raise NotTranslated
