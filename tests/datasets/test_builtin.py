@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from zerocoder.datasets.builtin import Builtin
-from zerocoder.datasets.families.core import compile_function
+from zerocoder.datasets.builtin import _FIRST_TEST, Builtin, _drawn, draw_pipelines
+from zerocoder.datasets.families.core import Split, compile_function
 from zerocoder.problems import Problem, Style, ZeroCoderError
 
 
@@ -25,6 +25,15 @@ def test_sizes_and_ids() -> None:
 def test_an_unknown_split_is_refused() -> None:
     with pytest.raises(ZeroCoderError, match="heldout_split must be one of test, validation, got valid"):
         Builtin(heldout_split="valid")
+
+
+def test_no_composition_is_in_two_splits_nor_in_the_first_test() -> None:
+    sizes = {Split.TRAIN: 320, Split.VALIDATION: 150, Split.HELDOUT: 150}
+    groups = [draw_pipelines(split, size) for split, size in sizes.items()]
+    compositions = [{pipeline.composition for pipeline in group} for group in (*groups, _drawn(*_FIRST_TEST))]
+    assert [len(group) for group in compositions] == [*sizes.values(), 150]
+    assert len(set().union(*compositions)) == 770
+    assert not any(p.id.startswith("builtin/heldout-") for split in everything() for p in split)
 
 
 def test_every_reference_passes_its_own_tests() -> None:

@@ -67,7 +67,7 @@ def test_nano_on_the_builtin_problems(tmp_path: Path) -> None:
     passed = [bool(r["coder"][0]["verdicts"]) and set(r["coder"][0]["verdicts"]) == {"pass"} for r in rows]
     assert sum(passed) / 4 == scores["pass_at"]["1"]
     assert "coder Pass@1" in (folder / "results.md").read_text()
-    assert "4 problems (4 of 164 (seed 0))" in " ".join(done.stdout.split())
+    assert "4 problems (4 of 158 (seed 0))" in " ".join(done.stdout.split())
     assert len((folder / "generations" / "nano.jsonl").read_text().splitlines()) == 1 + 4 + 4
 
 
