@@ -335,7 +335,7 @@ def test_an_output_that_cannot_be_written(
 ) -> None:
     (tmp_path / "file").write_text("")
     server = serve()
-    with pytest.raises(ZeroCoderError, match="output=.*/references.jsonl cannot be written: .*/file is no place"):
+    with pytest.raises(ZeroCoderError, match="output=.*/references.jsonl: .*/file is no folder that can be written"):
         main(command(server.url, f"output='{tmp_path / 'file' / 'references.jsonl'}'"))
     assert not server.requests
 

@@ -30,7 +30,7 @@ from zerocoder.console import bar, say
 from zerocoder.datasets.chat_server import ChatServer, RefusedError, Reply
 from zerocoder.datasets.reading import read_rows
 from zerocoder.execution import Executor
-from zerocoder.files import write_bytes
+from zerocoder.files import require_writable, write_bytes
 from zerocoder.interaction import label_job, labelled
 from zerocoder.problems import Problem, Program, Role, ZeroCoderError
 from zerocoder.prompts import PromptStyle, messages
@@ -121,11 +121,11 @@ class ReferenceFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.rows: dict[str, Reference] = {}
-        place = path if path.exists() else next(p for p in path.absolute().parents if p.exists())
-        if not os.access(place, os.W_OK) or (place != path and not place.is_dir()):
-            raise ZeroCoderError(f"output={path} cannot be written: {place} is no place that you may write to")
         if not path.exists():
+            require_writable(path.absolute().parent, f"output={path}")
             return
+        if not os.access(path, os.W_OK):
+            raise ZeroCoderError(f"output={path}: you may not write to this file; name another")
         content = path.read_bytes() if path.is_file() else b""
         whole = content[: content.rfind(b"\n") + 1]
         if whole != content:
