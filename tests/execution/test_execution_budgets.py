@@ -106,6 +106,27 @@ def test_an_endless_program_among_others_costs_two_tests_wherever_it_is(matrix: 
         assert [row for n, row in enumerate(got) if n != place] == [["PASS"] * 6] * 6
 
 
+def test_an_answer_in_drips_counts_as_time_as_well(matrix: RunMatrix) -> None:
+    """The program writes its runner's answer itself, padded by spaces, byte by byte, and finishes it when it is late."""
+    drips = """
+import os, struct, time
+def f(x):
+    answer = b'[0, "v", [1]]'
+    size, sent = 60000, 0
+    os.write(3, struct.pack("<I", size))
+    end = time.process_time() + {seconds}
+    while time.process_time() < end and sent < size - 100:
+        sum(range(1500))
+        os.write(3, b" ")
+        sent += 1
+    os.write(3, b" " * (size - sent - len(answer)) + answer)
+    time.sleep(0.2)
+"""
+    limits = Limits(cpu_seconds=0.1, cpu_floor=0.1)
+    got = matrix([drips.format(seconds=s) for s in (0, 1.0, 1.1, 1.2)], ["assert f(1) == 1"], limits=limits)
+    assert got == [["PASS"], *[["TIMEOUT"]] * 3]
+
+
 def test_a_test_does_not_remember_the_programs_that_it_has_met(matrix: RunMatrix) -> None:
     """Else it could fail from the second program on, and would have killed all mutants of the first."""
     test = (

@@ -62,6 +62,18 @@ sys.stdout = None
 return print("a")
 ---
 return warnings.warn("a")
+---
+return type(sys.stdout) is io.TextIOWrapper, type(sys.stdout).write(sys.stdout, "ab"), sys.stdout.mode, sys.stderr.mode
+---
+sys.stdout.buffer.close()
+print("a")
+---
+sys.stderr.buffer.detach()
+print("a", file=sys.stderr)
+---
+with sys.stdout:
+    print("a")
+print("b")
 """
 IMPORTS = "import contextlib, io, sys, warnings\n"
 

@@ -524,6 +524,12 @@ def test_no_field_that_is_passed_over_holds_a_node() -> None:
     assert not [name for kind, name in fields if name not in sealed._HOLDING_NONE and kind in symbols]
 
 
+def test_few_missing_packages_are_looked_for() -> None:
+    imports = [f"import nowhere_to_be_found_{n}" for n in range(sealed._MAX_MISSING + 1)]
+    assert sealed.is_sealed(nodes("\n".join([*imports[:-1] * 50, "import nowhere_to_be_found_0.at_all"])))
+    assert not sealed.is_sealed(nodes("\n".join(imports)))
+
+
 def test_modules_offer_what_is_listed_and_none_of_it_is_hidden() -> None:
     for module, members in sealed._MODULES.items():
         assert members <= set(dir(importlib.import_module(module))), module

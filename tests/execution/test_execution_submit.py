@@ -6,6 +6,7 @@ import asyncio
 import concurrent.futures
 import threading
 import time
+from collections.abc import Callable
 
 import pytest
 from execution_helpers import as_job, computing, wait_until
@@ -57,6 +58,29 @@ def test_closing_cancels_what_is_left() -> None:
         future.result(30)
     assert executor.run([as_job([RIGHT], TESTS)])[0].tolist() == PASSED
     executor.close()
+
+
+@pytest.mark.parametrize("on_done", [None, lambda index: None])
+def test_closing_ends_a_run_of_another_thread(on_done: Callable[[int], None] | None) -> None:
+    executor = ProcessExecutor(workers=1)
+    executor.start()
+    jobs = [as_job([ENDLESS], TESTS, limits=FOR_AGES)] * 2
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        run = pool.submit(executor.run, jobs, on_done)
+        [worker] = executor._workers
+        assert wait_until(lambda: bool(computing(worker.pid)))
+        executor.close()
+        with pytest.raises(concurrent.futures.CancelledError):
+            run.result(30)
+
+
+@pytest.mark.parametrize("on_done", [None, lambda index: None])
+def test_a_job_that_cannot_run_ends_the_run_at_once(on_done: Callable[[int], None] | None) -> None:
+    with ProcessExecutor(workers=1) as executor:
+        jobs = [as_job([ENDLESS], TESTS, limits=FOR_AGES), "no job"]
+        with concurrent.futures.ThreadPoolExecutor() as pool, pytest.raises(AttributeError):
+            pool.submit(executor.run, jobs, on_done).result(30)  # type: ignore[arg-type]
+        assert executor.run([as_job([RIGHT], TESTS)])[0].tolist() == PASSED
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")

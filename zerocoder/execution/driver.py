@@ -129,7 +129,7 @@ class Driver:
         while self._commands:
             command, _ = self._commands.popleft()
             command()
-            if len(self._busy) < len(self.workers):
+            if len(self._busy) < len(self.workers) == self._num_workers:
                 break  # who has nothing to do does not wait until all jobs are taken in
         try:
             if not self._schedule.idle:
@@ -319,6 +319,7 @@ class Driver:
 
     def _abandon_future(self, future: Future[Any]) -> None:
         if self._error is None:
-            future.cancel()
+            if future.cancel():
+                future.set_running_or_notify_cancel()  # or who waits for several does not hear of it
         elif future.set_running_or_notify_cancel():
             future.set_exception(self._error)

@@ -86,7 +86,8 @@ class FutureExecutor(Executor):
             for index, job in enumerate(jobs):
                 indices[self.submit(job)] = index
             if on_done is None:
-                wait(indices, return_when=FIRST_EXCEPTION)  # wakes this thread once
+                for future in wait(indices, return_when=FIRST_EXCEPTION).done:  # wakes this thread once
+                    future.result()
             else:
                 for future in as_completed(indices):
                     future.result()

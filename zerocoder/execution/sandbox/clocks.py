@@ -11,7 +11,7 @@ def cpu_clock(pid: int) -> int:
 
 
 def read(clock: int) -> float:
-    """Seconds; 0 where the process has ended, or this system has no such clocks: the wall clock decides then."""
+    """Seconds; 0 where the process is gone, or this system has no such clocks."""
     try:
         return time.clock_gettime(clock)
     except OSError:

@@ -68,19 +68,20 @@ class HomeCore:
         """A process forked by a member."""
         self._members.add(pid)
 
-    def part(self, pid: int) -> None:
-        """A process that has ended, or is about to."""
+    def part(self, pid: int, used: float | None = None) -> None:
+        """A process that has ended, or is about to. `used`: what `used` said of it, where it says nothing any more."""
         self._members.discard(pid)
-        self._used_by_ended += self._used(pid)
+        self._used_by_ended += self.used(pid) if used is None else used
+
+    def used(self, pid: int) -> float:
+        """CPU seconds of a member since `settle`."""
+        return max(0.0, _cpu_seconds(pid) - self._used_before.get(pid, 0.0))
 
     def _has_to_share(self) -> bool:
         """Whether the members had much less than their core's time since `settle`."""
         seconds = time.monotonic() - self._start
-        used = self._used_by_ended + sum(map(self._used, self._members))
+        used = self._used_by_ended + sum(map(self.used, self._members))
         return seconds > _LEAST_SECONDS and used < _LEAST_SHARE * seconds
-
-    def _used(self, pid: int) -> float:
-        return max(0.0, _cpu_seconds(pid) - self._used_before.get(pid, 0.0))
 
     def _place(self, pids: set[int], cores: set[int]) -> None:
         if len(self._everywhere) < 2:

@@ -15,6 +15,7 @@ import select
 import signal
 import socket
 import struct
+import sys
 import time
 
 from . import clocks, endless, zygote
@@ -27,6 +28,7 @@ _ASLEEP_FACTOR = 8.0  # less than one part in this many of a core is sleep
 _PROBE_SECONDS = 0.02
 _MAX_SLOWDOWN = 64.0
 _CHUNK = 1 << 16
+_WAITS_IN_READ = sys.platform == "linux"  # elsewhere a socket that does not wait to send does not wait to read
 _ONE_TURN = struct.pack("ll", 0, 1000 * TURN_MILLISECONDS)  # a timeval
 _STATUS_PAUSE = 0.001
 _LOOK_AGAIN = 4  # times as late as the last look, and so on
@@ -110,7 +112,10 @@ class Peer:
         self._server = server
         self._reaped = False
         self._socket, theirs = socket.socketpair()
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _ONE_TURN)
+        if _WAITS_IN_READ:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _ONE_TURN)
+        else:
+            self._socket.setblocking(False)
         self._inbox = FrameBuffer(allowance.output_bytes + 4096)
         self._outbox = bytearray()
         self._poll = select.poll()
@@ -134,16 +139,19 @@ class Peer:
             self.flush()
 
     def receive(self, budget: Budget, watched: bool = False) -> bytes:
-        """The next frame. Raises Late or Gone. `watched`: a runner that takes long is asked to look at its program."""
+        """The next frame. Raises Late, Gone. `watched`: a runner that takes long is asked to look at its program."""
         wait = TURN_MILLISECONDS
-        one_turn = not self._outbox and 1000 * budget.cpu_seconds > wait  # most answers take one system call
+        # Most answers take one system call.
+        waits_in_read = _WAITS_IN_READ and not self._outbox and 1000 * budget.cpu_seconds > wait
         try:
             while (payload := self._inbox.next()) is None:
-                if self._read(0 if one_turn else socket.MSG_DONTWAIT):
+                waited, waits_in_read = waits_in_read, False
+                if not waited:
+                    budget.left()  # what arrives in drips may be late, too
+                if self._read(0 if waited else socket.MSG_DONTWAIT):
                     continue
                 patience = budget.poll_milliseconds()
-                events = 0 if one_turn else self._events(min(patience, wait))
-                one_turn = False
+                events = 0 if waited else self._events(min(patience, wait))
                 if not events and patience > wait:
                     self._server.core.spread()
                     if watched:

@@ -52,7 +52,7 @@ _NO_NODES = (
 _HOLDING_NONE = frozenset(_NO_NODES.split())
 """Fields of nodes in which no other node is, or one that only says how a node is used (its context, an operator)."""
 _FIELDS = {
-    kind: tuple(name for name in kind._fields if name not in _HOLDING_NONE)
+    kind: tuple(name for name in kind._fields if name not in _HOLDING_NONE or kind.__name__ == "TypeAlias")
     for kind in vars(ast).values()
     if isinstance(kind, type) and issubclass(kind, ast.AST)
 }
@@ -114,6 +114,7 @@ _MODULES: dict[str, frozenset[str]] = {
     }.items()
 }
 _COPYING = "copy"
+_MAX_MISSING = 16  # packages that are looked for: each takes some system calls
 _STARRED = ("bisect", "heapq", "itertools", "math")  # `from x import *` brings nothing that is not listed, or is new
 _ANNOTATIONS = """
     Any Callable Collection DefaultDict Deque Dict Final FrozenSet Generator Hashable Iterable Iterator List Mapping
@@ -176,6 +177,7 @@ class _Names:
         self.classes: set[str] = set()
         self.selves: set[str] = set()  # what methods call the instance they were called on
         self.others: set[str] = set()
+        self._unknown: set[str] = set()  # packages that are to be missing
 
     def take_in(self, kinds: Mapping[type[ast.AST], Sequence[Any]]) -> bool:
         """False where a name is more than one of these, hidden, or of something that may not be imported."""
@@ -200,12 +202,15 @@ class _Names:
         self.others.update(name for node in binding for name in _bound(node))
         groups = (self.modules.keys(), self.types, self.copying, self.classes, self.selves, self.others)
         different = set().union(*groups)
-        return len(different) == sum(map(len, groups)) and not any(name.startswith("__") for name in different)
+        if len(different) < sum(map(len, groups)) or any(name.startswith("__") for name in different):
+            return False
+        return len(self._unknown) <= _MAX_MISSING and all(map(_is_missing, self._unknown))
 
     def _module(self, name: str, alias: str) -> bool:
         if name in _MODULES or name == "typing":
             return self.modules.setdefault(alias, name) == name
-        return _is_absent(name)
+        self._unknown.add(name.partition(".")[0])
+        return True
 
     def _members(self, module: str, aliases: list[ast.alias]) -> bool:
         names = [alias.name for alias in aliases]
@@ -217,19 +222,17 @@ class _Names:
             return _TYPING.issuperset(names)
         if names == ["*"]:
             self.others.update(_MODULES.get(module, ()))
-            return module in _STARRED or _is_absent(module)
+            if module in _MODULES:
+                return module in _STARRED
         if module not in _MODULES:
-            return _is_absent(module)
+            self._unknown.add(module.partition(".")[0])
+            return True
         (self.copying if module == _COPYING else self.others).update(bound)
         return _MODULES[module].issuperset(names)
 
 
-def _is_absent(module: str) -> bool:
-    """Whether an import of it raises, having looked for it and done nothing else.
-
-    Takes the name in an absolute import statement.
-    """
-    package = module.partition(".")[0]
+def _is_missing(package: str) -> bool:
+    """Whether an import of it, or of anything in it, raises, having looked for it and done nothing else."""
     try:
         return package not in (PROGRAM_MODULE, TEST_MODULE) and importlib.util.find_spec(package) is None
     except (ImportError, ValueError):  # `__main__`, which has no spec, is there

@@ -95,10 +95,11 @@ class Client:
 
     def status(self, pid: int) -> int:
         """Exit status as of `os.waitstatus_to_exitcode`, or RUNNING. Forgets the process unless it runs."""
+        used = self.core.used(pid)  # once it is reaped there is nothing to read
         self._connection.sendall(_REQUEST.pack(Role.STATUS, 0, 0, pid, 0))
         status = self._answer()[1]
         if status != self.RUNNING:
-            self.core.part(pid)
+            self.core.part(pid, used)
         return status
 
     def _answer(self) -> tuple[int, int]:
