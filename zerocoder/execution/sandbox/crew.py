@@ -44,6 +44,7 @@ class Crew:
         self._sealed = _Seat()
         self._serving = self._own
         self._judges: dict[int, Peer] = {}  # by their tests
+        self.in_groups = True  # whether programs of this problem may meet several tests for one answer
         self._sealed_judge = _Seat()
 
     def begin(self, work: Work) -> None:
@@ -55,6 +56,7 @@ class Crew:
         if work.allowance(0) != self._work.allowance(0):
             self.rest()
         self._work = work
+        self.in_groups = True
 
     def rest(self) -> None:
         """Ends all processes: nothing is to be done for a while."""

@@ -1,8 +1,10 @@
 """Some programs on the tests of their problem: asks runners and judges, compares what they say, keeps the time.
 
-Literal tests are calls with constant arguments and checks of the values: the calls go to the runner, all ahead, and one
-answer a cell comes back. Other tests run in a judge, whose calls are relayed, and so do checks of values that the
-warden's small language does not decide. Scripts have a process each.
+Literal tests are calls with constant arguments and checks of the values: the calls go to the runner, all ahead. As most
+programs take next to no time, some tests at a time get one answer, within a small budget. Where that is not enough, or
+the process ends, nothing has been said about any of them: the program meets them again, each by itself and with all of
+its time, and so do the other programs of the problem. Other tests run in a judge, whose calls are relayed, and so do
+checks of values that the warden's small language does not decide. Scripts have a process each.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ from .translation import ASSERT, Check
 from .verdict import Verdict
 from .work import FOR_GOOD, LITERAL, SCRIPT, Asked, Outcome, Work
 
+_GROUP = 4  # tests that are met for one answer
+_GROUP_SECONDS, _GROUP_PATIENCE = 0.008, 0.1  # of CPU and by the wall clock, before they are met one by one
 _TURN_SECONDS = 0.05  # after which a request is answered as far as it got: other workers may help with the rest
 
 
@@ -107,8 +111,8 @@ class Rows:
             patience = max(patience, len(work.tests) // 2 + 1)
         return bool(patience) and self._num_late >= patience
 
-    def _note(self, cell: int, verdict: Verdict, budget: Budget) -> None:
-        self._outcomes[cell] = (verdict, budget.used_micros())
+    def _note(self, cell: int, verdict: Verdict, micros: int) -> None:
+        self._outcomes[cell] = (verdict, micros)
         self._has_ended = True
 
     def _note_late(self, cells: list[int], late: Late) -> None:
@@ -124,7 +128,7 @@ class Rows:
         return self._crew.runner(self._asked, self._budget)
 
     def _literal_cells(self, cells: list[int]) -> None:
-        """Writes calls ahead and reads one answer for each; a runner that fails is replaced for what is left.
+        """Writes calls ahead and reads the answers; a runner that fails is replaced for what is left.
 
         Cells that differ in what they expect only, as tests of several answers often do, share an answer.
         """
@@ -135,15 +139,41 @@ class Rows:
         pending = deque(sharing.items())
         while pending and not self._stopped():
             peer = self._runner()
+            size = _GROUP if ahead > 1 and self._may_group() else 1
             asked = [pending[n] for n in range(min(ahead, len(pending)))]
-            peer.send(*(runner.CALLS + runner.CELL.pack(sharers[0]) + calls for calls, sharers in asked))
-            for _, sharers in asked:
-                pending.popleft()
-                self._literal_cell(peer, sharers)
+            groups = [asked[n : n + size] for n in range(0, len(asked), size)]
+            peer.send(*map(_request, groups))
+            for group in groups:
+                if self._literal_group(peer, [sharers for _, sharers in group]):
+                    for _ in group:
+                        pending.popleft()
                 if not self._crew.has(peer):
                     break  # what it was asked besides is asked again
             if self._work.process_each:
                 self._crew.drop_runner()
+
+    def _may_group(self) -> bool:
+        return self._crew.in_groups and self._cpu_seconds >= 2 * _GROUP_SECONDS
+
+    def _literal_group(self, peer: Peer, group: list[list[int]]) -> bool:
+        """The verdicts of cells that share some answers, each list of them one. False where there are none as yet."""
+        if len(group) == 1:
+            self._literal_cell(peer, group[0])
+            return True
+        budget = Budget([peer.pid], _GROUP_SECONDS, _GROUP_PATIENCE)
+        try:
+            answers = codec.from_bytes(peer.receive(budget))
+        except (Late, Gone, codec.Unsupported):
+            answers = None
+        firsts = [sharers[0] for sharers in group]
+        if type(answers) is not list or len(answers) != len(firsts) or not all(map(_is_answer, answers, firsts)):
+            self._crew.drop_runner()
+            self._crew.in_groups = False
+            return False
+        micros = budget.used_micros() // len(group)
+        for sharers, parts in zip(group, answers, strict=True):
+            self._settle(sharers, parts, micros)
+        return True
 
     def _literal_cell(self, peer: Peer, sharers: list[int]) -> None:
         """The verdicts of all cells that share the answer to the first of them."""
@@ -153,13 +183,17 @@ class Rows:
         except Late as late:
             self._note_late(sharers, late)
             return
+        self._settle(sharers, answer.parts if isinstance(answer, _Answer) else answer, budget.used_micros())
+
+    def _settle(self, sharers: list[int], answer: list[Any] | Verdict, micros: int) -> None:
+        """Of cells that share an answer, or a verdict in its place."""
         for cell in sharers:
-            verdict = checked(answer.parts, self._work.tests[cell][3]) if isinstance(answer, _Answer) else answer
+            verdict = answer if isinstance(answer, Verdict) else checked(answer, self._work.tests[cell][3])
             if verdict is None:
                 self._has_ended = True
                 self._undecided.append(cell)
             else:
-                self._note(cell, verdict, budget)
+                self._note(cell, verdict, micros)
 
     def _ask(self, peer: Peer, cell: int, budget: Budget) -> _Answer | Verdict:
         """The runner's answer for a cell, or the verdict that its absence is; then, or if Late, the runner is dropped.
@@ -171,7 +205,7 @@ class Rows:
             parts = codec.from_bytes(payload)
             if parts == [cell, "e"]:
                 raise Late(for_good=True)
-            if type(parts) is list and len(parts) >= 2 and type(parts[0]) is int and parts[0] == cell:
+            if _is_answer(parts, cell):
                 return _Answer(payload, parts)
             verdict = Verdict.ERROR
         except Late:
@@ -194,7 +228,8 @@ class Rows:
         budget = self._budget([peer.pid, examiner.pid])
         examiner.send(judge.GO + marshal.dumps((cell,)))
         try:
-            self._note(cell, self._round(peer, examiner, cell, budget), budget)
+            verdict = self._round(peer, examiner, cell, budget)
+            self._note(cell, verdict, budget.used_micros())
             self._crew.part_with_judge(cell)
         except Late as late:
             self._crew.drop_judge(cell)
@@ -242,6 +277,18 @@ class Rows:
             )
         except Late as late:
             self._note_late([cell], late)
+
+
+def _request(group: list[tuple[bytes, list[int]]]) -> bytes:
+    """What a runner is asked: the calls of each of the cells, and which is the first that they stand for."""
+    if len(group) == 1:
+        [(calls, sharers)] = group
+        return runner.CALLS + runner.CELL.pack(sharers[0]) + calls
+    return runner.GROUP + marshal.dumps([(sharers[0], calls) for calls, sharers in group])
+
+
+def _is_answer(parts: Any, cell: int) -> bool:
+    return type(parts) is list and len(parts) >= 2 and type(parts[0]) is int and parts[0] == cell
 
 
 def checked(answer: list[Any], checks: list[Check]) -> Verdict | None:

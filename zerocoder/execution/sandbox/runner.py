@@ -5,7 +5,8 @@ gets a fresh namespace of the compiled program; what a test leaves behind in mod
 visible to the next test of the same process, and to nothing else.
 
 Frames in: PROGRAM (marshalled code or source, entry point) first and whenever the program changes, CALLS (a cell's
-number and its calls) or REMOTE (one call of a judge). Frames out: JSON `[cell, "v", values]`, `[cell, "x", exception
+number and its calls), GROUP (several of those, for one list of answers) or REMOTE (one call of a judge). Frames out:
+JSON `[cell, "v", values]`, `[cell, "x", exception
 names, its arguments]`, `[cell, "u"]` for a value without plain form, or `[cell, "e"]` when the program was proven to be
 endless (endless.py); and whenever the program changes FIT, once what the last one left is gone, or UNFIT where it took
 memory that a new process would have.
@@ -32,7 +33,7 @@ from typing import Any
 from . import codec, endless, sealed
 from .wire import FrameStream
 
-PROGRAM, CALLS, REMOTE = b"P", b"C", b"R"
+PROGRAM, CALLS, GROUP, REMOTE = b"P", b"C", b"G", b"R"
 FIT, UNFIT = b"fit", b"unfit"
 CELL = struct.Struct("<I")
 REMOTE_CELL = struct.Struct("<I?")  # number, and whether the namespace is to be a fresh one
@@ -81,6 +82,9 @@ def serve(stream: FrameStream, output_bytes: int) -> None:
             answer = program.cell(cell, body[CELL.size :])
             lookout.end()
             stream.write(answer)
+        elif kind == GROUP:
+            answers = [program.cell(number, calls) for number, calls in marshal.loads(body)]
+            stream.write(b"[%b]" % b",".join(answers))
         elif kind == REMOTE:
             cell, fresh = REMOTE_CELL.unpack_from(body)
             lookout.source = program.source
