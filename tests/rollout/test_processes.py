@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator
 from multiprocessing import active_children
+from pathlib import Path
 
 import pytest
 import torch
@@ -88,13 +92,36 @@ def test_a_call_that_was_left_early_does_not_disturb_the_next(engine: ProcessesE
     assert tokens(engine.generate(REQUESTS, WARM)) == tokens(alone().generate(REQUESTS, WARM))
 
 
-def test_ctrl_c_is_not_for_it(engine: ProcessesEngine) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_to_the_whole_group_are_not_for_it(engine: ProcessesEngine, number: signal.Signals) -> None:
     engine.generate(REQUESTS, WARM)
     (pid,) = decoders()
-    os.kill(pid, signal.SIGINT)
+    os.kill(pid, number)
     engine.generate(REQUESTS, WARM)
     assert decoders() == [pid]
-    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())  # but for us
+    assert number not in signal.pthread_sigmask(signal.SIG_BLOCK, ())  # but for us
+
+
+def test_a_trainer_that_ends_without_a_word_takes_it_along() -> None:
+    """An exception that nobody catches: the interpreter ends its other processes, and waits for them."""
+    script = (
+        "import test_processes as t\n"
+        "if __name__ == '__main__':\n"
+        "    engine = t.ProcessesEngine(t.alone(), 2)\n"
+        "    engine.generate(t.REQUESTS, t.WARM)\n"
+        "    print(*t.decoders(), flush=True)\n"
+        "    raise SystemExit(3)\n"
+    )
+    path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "ends.py")
+        file.write_text(script)
+        done = subprocess.run(
+            [sys.executable, str(file)], env={**os.environ, "PYTHONPATH": path}, capture_output=True, timeout=100
+        )
+    assert done.returncode == 3, done.stderr
+    (pid,) = map(int, done.stdout.split())
+    assert not Path(f"/proc/{pid}").exists()
 
 
 def test_torch_has_its_threads_back(engine: ProcessesEngine) -> None:

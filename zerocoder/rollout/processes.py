@@ -15,8 +15,9 @@ import signal
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from multiprocessing import resource_tracker
+from multiprocessing import resource_tracker, util
 from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zerocoder.rollout.engine import Completion, OnDone, Request, Sampling
@@ -143,6 +144,8 @@ class _Helper:
         with _interrupts_blocked():
             self._process.start()
         theirs.close()
+        # At exit, before multiprocessing sends a SIGTERM to what is left and waits for its effect.
+        self._at_exit = util.Finalize(self, _end, (self.connection, self._process), exitpriority=0)
         self._send(pickle.dumps((engine.policy, engine.tokenizer, engine.batch_size)))
 
     def sync_weights(self, policy: PreTrainedModel) -> None:
@@ -163,11 +166,7 @@ class _Helper:
         return said
 
     def close(self) -> None:
-        self.connection.close()  # it reads the end of what it is told, and ends
-        self._process.join(ENDS_WITHIN)
-        if self._process.is_alive():
-            self._process.kill()
-            self._process.join()
+        self._at_exit()
 
     def _send(self, values: bytes | memoryview) -> None:
         try:
@@ -180,6 +179,14 @@ class _Helper:
         how = self._process.exitcode
         why = ", mostly for want of memory: rollout.processes=1 needs least" if how == -signal.SIGKILL else ""
         return RuntimeError(f"a process of rollout.processes ended with exit code {how}{why}")
+
+
+def _end(connection: Connection, process: BaseProcess) -> None:
+    connection.close()  # it reads the end of what it is told, and ends
+    process.join(ENDS_WITHIN)
+    if process.is_alive():
+        process.kill()
+        process.join()
 
 
 def _serve(connection: Connection) -> None:
@@ -226,9 +233,12 @@ def _bytes_of(policy: PreTrainedModel) -> Iterator[memoryview]:
 
 @contextmanager
 def _interrupts_blocked() -> Iterator[None]:
-    """What is started while it lasts gets no Ctrl-C: that is for the trainer, which ends it."""
+    """What is started while it lasts hears neither of Ctrl-C nor of a job's end: the trainer does, and ends it.
+
+    Both come to a whole group of processes, from a terminal and from a batch system.
+    """
     resource_tracker.ensure_running()  # later, it would unblock them
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         yield
     finally:
