@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from benchmarks import subject, workloads
 from zerocoder.execution import Limits, ProcessExecutor
 from zerocoder.execution.progress import MAX_SHARED, Progress
+from zerocoder.execution.sandbox import nodes as tree_nodes
 from zerocoder.execution.sandbox import sealed
 
 SEALED = """
@@ -486,7 +487,7 @@ def sources(text: str) -> list[str]:
 
 
 def nodes(source: str) -> list[ast.AST]:
-    return sealed.all_nodes(ast.parse(source))
+    return tree_nodes.all_nodes(ast.parse(source))
 
 
 @pytest.mark.parametrize("source", sources(SEALED))
@@ -520,8 +521,8 @@ def test_no_field_that_is_passed_over_holds_a_node() -> None:
     kinds = [kind for kind in vars(ast).values() if isinstance(kind, type) and issubclass(kind, ast.AST)]
     fields = {f for kind in kinds for f in re.findall(r"(\w+)[*?]? (\w+)(?=[,)])", kind.__doc__ or "")}
     assert ("expr", "value") in fields and ("cmpop", "ops") in fields
-    assert not [name for kind, name in fields if name in sealed._HOLDING_NONE and kind not in plain | symbols]
-    assert not [name for kind, name in fields if name not in sealed._HOLDING_NONE and kind in symbols]
+    assert not [name for kind, name in fields if name in tree_nodes._HOLDING_NONE and kind not in plain | symbols]
+    assert not [name for kind, name in fields if name not in tree_nodes._HOLDING_NONE and kind in symbols]
 
 
 def test_few_missing_packages_are_looked_for() -> None:

@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-from .sealed import all_nodes
+from .nodes import all_nodes
 
 PYTHONS = ((3, 11),)
 """Versions under which the tests of this file have passed: where a line begins is an interpreter's own affair."""

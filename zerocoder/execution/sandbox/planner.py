@@ -17,9 +17,10 @@ from typing import Any
 
 from . import codec
 from .endless import FILENAME, is_watchable
+from .nodes import all_nodes
 from .parts import marshalled
 from .runner import compile_source
-from .sealed import all_nodes, is_sealed
+from .sealed import is_sealed
 from .translation import NotTranslated, translate
 from .wire import FrameStream
 

@@ -34,6 +34,8 @@ from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+from .nodes import all_nodes
+
 # Whatever consists of such parts is as harmless as they are.
 _TRANSPARENT = """
     Module Return Delete Assign AugAssign For While If Raise Assert Expr Pass Break Continue Global Nonlocal arguments
@@ -45,17 +47,6 @@ _TRANSPARENT = """
 _RULED = "Name Attribute Call Compare Try YieldFrom FunctionDef ClassDef arg AnnAssign"
 PROGRAM_MODULE, TEST_MODULE = "solution", "test"
 """What the namespaces of a program and of a test are registered as."""
-_LEAVES = {ast.Name, ast.Constant}  # most of all nodes: nothing is in them but how they are used
-_NO_NODES = (
-    "arg asname attr conversion ctx id is_async kind kwd_attrs level module name op ops rest simple type_comment"
-)
-_HOLDING_NONE = frozenset(_NO_NODES.split())
-"""Fields of nodes in which no other node is, or one that only says how a node is used (its context, an operator)."""
-_FIELDS = {
-    kind: tuple(name for name in kind._fields if name not in _HOLDING_NONE or kind.__name__ == "TypeAlias")
-    for kind in vars(ast).values()
-    if isinstance(kind, type) and issubclass(kind, ast.AST)
-}
 _KNOWN = frozenset(getattr(ast, name) for name in (_TRANSPARENT + _RULED).split())
 _BINDING = (ast.arg, ast.FunctionDef, ast.ExceptHandler, ast.Global, ast.Nonlocal)
 _LITERAL = (ast.Constant, ast.List, ast.Tuple, ast.Set, ast.Dict, ast.UnaryOp)
@@ -376,22 +367,6 @@ def _is_plain_part(part: ast.stmt) -> bool:
 
 def _is_literal(value: ast.expr) -> bool:
     return all(isinstance(node, _LITERAL) for node in all_nodes(value))
-
-
-def all_nodes(tree: ast.AST) -> list[ast.AST]:
-    """What `ast.walk` yields, sooner, but for what only says how a node is used (its context, an operator)."""
-    nodes: list[ast.AST] = [tree]
-    for node in nodes:
-        kind = type(node)
-        if kind in _LEAVES:
-            continue
-        for name in _FIELDS[kind]:
-            value = getattr(node, name, None)
-            if type(value) is list:
-                nodes += [item for item in value if isinstance(item, ast.AST)]
-            elif isinstance(value, ast.AST):
-                nodes.append(value)
-    return nodes
 
 
 def _type_asked(node: ast.expr) -> ast.expr | None:

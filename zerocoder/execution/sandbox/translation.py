@@ -21,8 +21,8 @@ from typing import Any
 
 from . import codec
 from .expressions import FUNCTIONS, ITERATING, KEYWORDS, METHODS, TYPES, VIEWS, Evaluation, Expression, Kind
+from .nodes import all_nodes
 from .parts import Call, mutable_parts, mutable_within, walk
-from .sealed import all_nodes
 
 ASSERT, LET = "assert", "let"
 _LOADS = "json.loads"  # what the name of that function means
@@ -294,10 +294,8 @@ class _Translation:
     def _compare(self, node: ast.Compare) -> Expression:
         operators = [_COMPARISONS[type(op)] for op in node.ops]
         left, first = self.expression(node.left), self.expression(node.comparators[0])
-        operands = [first]
-        if len(node.ops) > 1:
-            with self._without_calls():  # a chain stops where it is false
-                operands += self._all(node.comparators[1:])
+        with self._without_calls():  # a chain stops where it is false
+            operands = [first, *self._all(node.comparators[1:])]
         for name, operand, before in zip(operators, operands, [left, *operands], strict=False):
             if name in ("is", "is not") and not (_is_singleton(operand) or _is_singleton(before)):
                 raise NotTranslated
